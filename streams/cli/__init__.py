@@ -1,0 +1,51 @@
+"""The ``journey`` command: one module for each group of commands, imported only when it is called.
+
+Owns the table of commands; each module owns its options and messages.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMANDS: Final[dict[str, str]] = {
+    # command: module:typer app or function
+}
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module when the command is named, so that ``journey --help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        found: Any = getattr(importlib.import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            app = typer.Typer(add_completion=False)
+            app.command(name=cmd_name)(found)
+            found = app
+        command = get_command(found)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def journey() -> None:
+    """Follow customers through their journeys on Kafka: find who is stuck, decide what helps, say so once."""
+
+
+def main() -> None:
+    app()

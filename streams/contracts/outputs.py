@@ -1,0 +1,227 @@
+"""What the engine says: signals, triggers, decisions, customer views, journal lines; one struct for each contract.
+
+Owns the field names (those of the files in ``avro/``). No output carries a wall-clock time (semantics, rule 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+SIGNAL_KINDS: Final = (
+    "stage_entered",
+    "stage_left",
+    "goal_reached",
+    "abandonment",
+    "friction",
+    "stalled",
+    "satisfaction",
+    "milestone",
+    "segment_entered",
+    "segment_left",
+)
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+
+
+class Signal(msgspec.Struct, gc=False):
+    """A finding about one customer."""
+
+    signal_id: str
+    customer: str
+    """Profile id: customer_id, else anonymous_id."""
+    kind: str
+    name: str
+    """The rule's name (for stages, goals and abandonment: the stage or the journey)."""
+    time: int
+    """Event time in ms: the due time for deadlines, else the completing touchpoint's."""
+    journey: str | None = None
+    instance: str | None = None
+    """Value of ``instance_by``; "" for a journey without; None where no instance is meant."""
+    stage: str | None = None
+    severity: str | None = None
+    reason: str | None = None
+    """Why, for stage_left and the like: advanced, leave_when, goal, expired, limit, definition, forgotten."""
+    evidence: list[str] = []
+    """event_id of the touchpoints that made it, oldest first."""
+    figures: dict[str, float] = {}
+    historical: bool = False
+    definition: int = 0
+
+
+class LastTouchpoint(msgspec.Struct, gc=False, array_like=True):
+    """One step of the trail."""
+
+    type: str
+    occurred_at: int
+    channel: str | None = None
+    event_id: str = ""
+    actor: str = "customer"
+
+
+class Trigger(msgspec.Struct, gc=False):
+    """An action for a downstream system, or its end. Each record repeats the whole."""
+
+    trigger_id: str
+    revision: int
+    status: str
+    """issued, fulfilled, cancelled or expired."""
+    customer: str
+    action: str
+    purpose: str
+    channel: str
+    issued_at: int
+    """Time of the causing signal (ms)."""
+    expires_at: int
+    end_reason: str | None = None
+    """late, goal_reached, cancel_on, replaced, consent or definition."""
+    ended_at: int | None = None
+    replaced_by: str | None = None
+    customer_id: str | None = None
+    anonymous_id: str | None = None
+    identifiers: dict[str, str] = {}
+    """How the customer can be reached: email, phone, push_token."""
+    journey: str | None = None
+    instance: str | None = None
+    stage: str | None = None
+    not_before: int | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+    consent: dict[str, bool] = {}
+    content_key: str | None = None
+    content: dict[str, Any] = {}
+    external: dict[str, Any] = {}
+    reason_words: str = ""
+    reason_signals: list[str] = []
+    reason_touchpoints: list[str] = []
+    stages: dict[str, str] = {}
+    last_touchpoints: list[LastTouchpoint] = []
+    open_contact: str | None = None
+    intent: str | None = None
+    emotion: str | None = None
+    value: float | None = None
+    priority: float | None = None
+    propensity: float | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    definition: int = 0
+    model: str | None = None
+    test: bool = False
+
+
+class Candidate(msgspec.Struct, gc=False):
+    action: str
+    closed_by: str | None = None
+    """Gate that closed it: eligibility, value, channel, goal_reached, already_open, lower_value; None: it passed."""
+    channel: str | None = None
+    p: float | None = None
+    c: float | None = None
+    v: float | None = None
+    l: float | None = None  # noqa: E741 - P x C x V x L is the field's notation
+    propensity: float | None = None
+
+
+class Decision(msgspec.Struct, gc=False):
+    """One choice: what could have been done for a signal, what was, and why."""
+
+    decision_id: str
+    customer: str
+    time: int
+    outcome: str
+    """issued, none."""
+    reason: str
+    """issued, warm_up, stale, or the gate that closed the best candidate."""
+    signal_id: str
+    journey: str | None = None
+    instance: str | None = None
+    candidates: list[Candidate] = []
+    chosen: str | None = None
+    trigger_id: str | None = None
+    channel: str | None = None
+    draw: float | None = None
+    definition: int = 0
+    model: str | None = None
+
+
+class OpenStage(msgspec.Struct, gc=False):
+    journey: str
+    instance: str
+    stage: str
+    entered_at: int
+
+
+class OpenTrigger(msgspec.Struct, gc=False):
+    trigger_id: str
+    action: str
+    channel: str
+    expires_at: int
+    outcome: str | None = None
+
+
+class OpenContact(msgspec.Struct, gc=False):
+    contact: str
+    channel: str | None = None
+    topic: str | None = None
+    since: int = 0
+
+
+class Customer(msgspec.Struct, gc=False):
+    """What others may know about a profile: written when anything of it but the last touchpoints changes."""
+
+    customer: str
+    time: int
+    customer_id: str | None = None
+    anonymous_id: str | None = None
+    stages: list[OpenStage] = []
+    segments: list[str] = []
+    risk_band: str | None = None
+    open_contacts: list[OpenContact] = []
+    open_triggers: list[OpenTrigger] = []
+    last_touchpoints: list[LastTouchpoint] = []
+
+
+class JournalLine(msgspec.Struct, gc=False):
+    """Whatever moved state besides the log."""
+
+    after_offset: int
+    """It took effect after the touchpoint with this offset (-1: before the first)."""
+    kind: str
+    """start, idle, definition, model or stale."""
+    value: dict[str, Any] = {}
+    """start: {start_issuing_at, definition}; idle: {to}; definition: {number}; stale: {triggers}."""
+
+
+class Counts(msgspec.Struct, gc=False):
+    """What became of the touchpoints of one call (semantics, rule 26) and what else is worth a metric."""
+
+    processed: int = 0
+    late: int = 0
+    """Among the processed: from before a deadline that has fired."""
+    duplicate: int = 0
+    conflicting: int = 0
+    """Among the duplicates: the same id with other contents."""
+    too_late: int = 0
+    rejected: int = 0
+    skew_corrected: int = 0
+    skew_cut: int = 0
+    unassigned: int = 0
+    """Without the field that instance_by names, and no instance opened in time."""
+    preset_fields_missing: int = 0
+    evicted: int = 0
+    shed: int = 0
+    """Pieces of state dropped because a profile was too large."""
+
+
+class Outputs(msgspec.Struct, gc=False):
+    """Everything one call of the engine says, in order. It becomes one transaction."""
+
+    signals: list[Signal] = []
+    triggers: list[Trigger] = []
+    decisions: list[Decision] = []
+    customers: dict[str, Customer | None] = {}
+    """Last view of each profile whose view changed; None is a tombstone."""
+    rejections: list[Any] = []
+    """``Rejection`` of touchpoints that must not be applied (misrouted); the shell adds the original bytes."""
+    stale: list[str] = []
+    """Trigger ids that were decided ``stale`` because ``now_ms`` was past their expiry; the shell journals them."""
+    counts: Counts = msgspec.field(default_factory=Counts)

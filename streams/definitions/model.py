@@ -1,0 +1,252 @@
+"""A definition after its checks: the typed, immutable model that the engine compiles.
+
+Owns what a journey owner can say, with durations in ms and event names already translated to the standard ones.
+``load.py`` makes it from YAML; nothing here reads files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+Facts = Callable[[str], object]
+"""Variable name (``cart.items``) -> its value now; the engine supplies it."""
+
+DAY_MS: Final = 86_400_000
+Severity = Literal["low", "medium", "high", "critical"]
+Purpose = Literal["service", "marketing"]
+
+
+class Expression(Protocol):
+    """A checked CEL expression. Equal text is an equal expression."""
+
+    text: str
+    uses: frozenset[str]
+    """Variables read, by their declared names (``cart.items``, ``traits``)."""
+    errors: int
+    """How often evaluation failed (missing key, wrong type) since load; read by the metrics."""
+
+    def test(self, facts: Facts) -> bool:
+        """True if it is true; an evaluation error is false and counted."""
+
+    def value(self, facts: Facts) -> Any:
+        """Its value as str, float, bool, list or dict; None on an evaluation error (counted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """An event name, perhaps with a condition on the touchpoint (scope: event)."""
+
+    event: str
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventInfo:
+    """What the definition says about an event whoever emits it."""
+
+    actor: str | None = None
+    visible: str | None = None
+    department: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    timezone: str = "UTC"
+    allowed_lateness_ms: int = 30_000
+    session_gap_ms: int = 30 * 60_000
+    session_cap_ms: int = DAY_MS
+    permitted_skew_ms: int = 5 * 60_000
+    too_late_ms: int = DAY_MS
+    forget_after_ms: int = 400 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    name: str
+    where: Expression
+    title: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    on: tuple[EventRef, ...]
+    target: float | None = None
+    within_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    name: str
+    on: tuple[EventRef, ...]
+    leave_when: Expression | None = None
+    critical: bool = False
+    customer_wants: str | None = None
+    was: str | None = None
+    """Former name of the stage: state under that name moves here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandonment:
+    """A deadline of one stage; exactly one of ``after_ms`` and ``before`` is set."""
+
+    stage: str
+    after_ms: int | None = None
+    from_entry: bool = False
+    """Counts from entering the stage and is not re-armed."""
+    before: Expression | None = None
+    """A date in ms (number) or ISO 8601 (text); the deadline is that date minus ``by_ms``."""
+    by_ms: int = 0
+    once_per: Literal["cart contents"] | None = None
+    min_events: int = 1
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    on: tuple[EventRef, ...]
+    at_least: int
+    within_ms: int
+    same: tuple[str, ...] = ()
+    """Touchpoint fields, else property names, whose values must agree (per customer, over all instances)."""
+    different: tuple[str, ...] = ()
+    """Fields whose distinct values are what is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    of: tuple[EventRef, ...]
+    within_ms: int
+    across_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    of: tuple[EventRef, ...]
+    within_ms: int
+    after: tuple[EventRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    stage: str
+    longer_than_ms: int | None = None
+    or_touchpoints: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A click preset, ``rage_click/posthog`` and the like; the names are in ``engine/detectors/clicks.py``."""
+
+    preset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Friction:
+    name: str
+    """Unique in its journey; a preset without a name is called by its preset."""
+    rule: Count | Sequence | Absence | Stalled | Preset
+    severity: Severity = "medium"
+    cool_down_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    name: str
+    type: str
+    goal: Goal
+    stages: tuple[Stage, ...]
+    abandonment: tuple[Abandonment, ...] = ()
+    friction: tuple[Friction, ...] = ()
+    owner: str | None = None
+    instance_by: str | None = None
+    """Touchpoint field, else property name, whose value tells the instances apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Satisfaction:
+    fall: float = 0.5
+    words: Mapping[str, float] = field(default_factory=dict)
+    """Emotion word (lower case) -> sentiment -1..1, used where a touchpoint has an emotion but no sentiment."""
+    csat_max: float = 5.0
+    ces_max: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """Exactly one of ``goal`` (journey name, with ``nth``) and ``anniversary_of`` is set."""
+
+    name: str
+    goal: str | None = None
+    nth: int = 1
+    anniversary_of: Literal["first_seen"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Selects signals; an empty tuple selects all."""
+
+    signal: str
+    """A kind of ``SIGNAL_KINDS``."""
+    journey: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    severity: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    name: str
+    when: tuple[When, ...]
+    """Any of them."""
+    channels: tuple[str, ...]
+    expires_after_ms: int | None
+    """None: at the end of the session (``session_end``)."""
+    purpose: Purpose = "service"
+    value: float | Expression = 0.0
+    eligible: Expression | None = None
+    cancel_on: tuple[EventRef, ...] = ()
+    content_key: str | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter -> literal or ``Expression``."""
+    external: Mapping[str, Any] = field(default_factory=dict)
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How a channel can be reached and what consent it needs; defaults are in ``channels.py``."""
+
+    name: str
+    identifier: str | None = None
+    """Trait that must be set (``email``); None: none is needed."""
+    in_session: bool = False
+    """Reachable only while the customer's session is open."""
+    opt_in: bool = True
+    """Marketing needs an explicit consent; otherwise only a refusal closes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """All that the owners of one application have defined; immutable."""
+
+    number: int
+    """Growing number under which it was published; 0: not published."""
+    digest: str
+    """SHA-256 of the sources' content."""
+    sources: tuple[tuple[str, str], ...]
+    """(file name, text), in order."""
+    time: Time = Time()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """A company's own event name -> the standard one."""
+    events: Mapping[str, EventInfo] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+    journeys: tuple[Journey, ...] = ()
+    satisfaction: Satisfaction = Satisfaction()
+    milestones: tuple[Milestone, ...] = ()
+    actions: tuple[Action, ...] = ()
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
