@@ -1,0 +1,88 @@
+"""Fixtures that several tests share: one real broker and one real registry for a session, topics for a test.
+
+Owns what an integration test may assume: the broker runs when the test begins, and its topics are its own.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from streams.contracts.topics import Topics
+from streams.tools.embedded import EmbeddedKafka, EmbeddedRegistry
+from streams.tools.topics import create_topics, delete_topics
+
+PARTITIONS = 4
+
+
+class Kafka(Protocol):
+    """What a test may do with the broker."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+    def restart(self) -> None: ...
+
+
+class RunningKafka:
+    """A broker that somebody else runs (JOURNEY_TEST_KAFKA): it can be used, not stopped."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def start(self) -> None:
+        return
+
+    def stop(self) -> None:
+        pytest.skip("JOURNEY_TEST_KAFKA is set: that broker is not ours to stop")
+
+    kill = restart = stop
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist, one process runs all that needs the broker, and the others the rest."""
+    for item in items:
+        if item.get_closest_marker("integration") is not None:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    address = os.environ.get("JOURNEY_TEST_KAFKA")
+    if address:
+        yield RunningKafka(address)
+        return
+    embedded = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture(autouse=True)
+def _kafka_runs(request: pytest.FixtureRequest) -> None:
+    """Whatever the test before did to the broker."""
+    if "kafka" in request.fixturenames:
+        request.getfixturevalue("kafka").start()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRegistry]:
+    with EmbeddedRegistry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def topics(kafka: Kafka) -> Iterator[Topics]:
+    """All topics of a deployment of its own, four partitions each."""
+    mine = Topics(app="test", prefix=f"t{uuid.uuid4().hex[:10]}")
+    admin = {"bootstrap.servers": kafka.bootstrap}
+    create_topics(admin, mine, partitions=PARTITIONS)
+    yield mine
+    kafka.start()
+    delete_topics(admin, mine)
