@@ -1,0 +1,1 @@
+"""Detectors: what is found in the order and the times of one customer's touchpoints. Pure functions on plain lists."""
