@@ -1,0 +1,320 @@
+"""Actions: candidates for a signal, their gates, the choice, and the life of a trigger from issue to its one end.
+
+Owns the order of the gates and the statuses of a trigger (semantics, rules 13 to 15). Every choice leaves a decision
+record, whether or not it became a trigger.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from streams.contracts.outputs import Candidate, Decision, Signal, Trigger
+from streams.definitions.channels import CHANNELS
+from streams.definitions.model import Action, Channel, When
+from streams.engine import sessions
+from streams.engine.plan import ActionPlan, Route
+from streams.engine.state import Issued, Profile, last
+from streams.engine.step import Step, derived_id, instance_key
+
+FREEING: Final = frozenset({"sent", "delivered", "opened", "clicked", "not_sent", "bounced", "dismissed", "converted"})
+"""Outcomes after which the channel is free for another trigger."""
+REACHED: Final = frozenset({"delivered", "opened", "clicked", "converted"})
+"""Outcomes after which a goal fulfils the trigger."""
+IDENTIFIERS: Final = ("email", "phone", "push_token", "address")
+CONTEXT: Final = 10
+"""Last touchpoints that travel with a trigger."""
+
+
+def selects(when: When, signal: Signal) -> bool:
+    return (
+        (not when.journey or signal.journey in when.journey)
+        and (not when.name or signal.name in when.name)
+        and (not when.stage or signal.stage in when.stage)
+        and (not when.severity or signal.severity in when.severity)
+    )
+
+
+def decide(step: Step, signal: Signal, due: int) -> None:
+    """At most one trigger for a signal: the most valuable candidate that passes every gate."""
+    matched: dict[str, ActionPlan] = {}
+    for plan, when in step.plan.by_kind.get(signal.kind, ()):
+        if plan.action.name not in matched and selects(when, signal):
+            matched[plan.action.name] = plan
+    if not matched:
+        return
+    step.facts.signal = signal
+    candidates: list[Candidate] = []
+    best: tuple[float, Candidate, ActionPlan, Issued | None] | None = None
+    for plan in matched.values():
+        candidate, held = _gates(step, plan.action, signal)
+        candidates.append(candidate)
+        if candidate.closed_by is None and (best is None or (candidate.v or 0.0) > best[0]):
+            if best is not None:
+                best[1].closed_by = "lower_value"
+            best = (candidate.v or 0.0, candidate, plan, held)
+        elif candidate.closed_by is None:
+            candidate.closed_by = "lower_value"
+    decision = Decision(
+        derived_id(step.p.id, "decision", signal.signal_id),
+        step.p.id,
+        signal.time,
+        "none",
+        candidates[0].closed_by or "",
+        signal.signal_id,
+        journey=signal.journey,
+        instance=signal.instance,
+        candidates=candidates,
+        definition=step.plan.number,
+    )
+    step.out.decisions.append(decision)
+    if best is None:
+        return
+    _, candidate, plan, held = best
+    decision.chosen = plan.action.name
+    decision.channel = candidate.channel
+    decision.reason = _issue(step, plan.action, candidate, signal, due, held, decision)
+    if decision.reason == "issued":
+        decision.outcome = "issued"
+
+
+def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issued | None]:
+    """The candidate with the gate that closed it, and the open trigger that it would replace."""
+    p = step.p
+    candidate = Candidate(action.name)
+    if action.paused:
+        candidate.closed_by = "paused"
+        return candidate, None
+    if action.eligible is not None and not action.eligible.test(step.facts):
+        candidate.closed_by = "eligibility"
+        return candidate, None
+    value = action.value
+    if not isinstance(value, (int, float)):
+        found = value.value(step.facts)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            candidate.closed_by = "value"
+            return candidate, None
+        value = float(found)
+    candidate.v = float(value)
+    candidate.channel = next((c for c in action.channels if reachable(step, c, action)), None)
+    if candidate.channel is None:
+        candidate.closed_by = "channel"
+        return candidate, None
+    for issued in p.triggers:
+        if issued.freed or issued.trigger.channel != candidate.channel:
+            continue
+        if issued.trigger.action == action.name and issued.trigger.instance == signal.instance:
+            candidate.closed_by = "already_open"
+            return candidate, None
+        if candidate.v <= (issued.trigger.value or 0.0):
+            candidate.closed_by = "lower_value"
+            return candidate, None
+        return candidate, issued
+    return candidate, None
+
+
+def channel_of(step: Step, name: str) -> Channel:
+    found = step.plan.definition.channels.get(name) or CHANNELS.get(name)
+    return found if found is not None else Channel(name, opt_in=False)
+
+
+def reachable(step: Step, name: str, action: Action) -> bool:
+    """The customer can be reached on the channel and has not refused it (marketing: has agreed to it)."""
+    p = step.p
+    channel = channel_of(step, name)
+    if channel.in_session and not p.session_start:
+        return False
+    if channel.identifier is not None:
+        held = p.traits.get(channel.identifier)
+        if held is None or held[0] is None or held[0] == "":
+            return False
+    return consented(p, channel, action)
+
+
+def consented(p: Profile, channel: Channel, action: Action) -> bool:
+    held = p.consent.get(channel.name)
+    allowed = held[0] if held is not None else None
+    if action.purpose == "marketing" and channel.opt_in:
+        return allowed is True
+    return allowed is not False
+
+
+def _issue(
+    step: Step, action: Action, candidate: Candidate, signal: Signal, due: int, held: Issued | None, decision: Decision
+) -> str:
+    """Issue the trigger, or say why not: warm_up or stale."""
+    p = step.p
+    if signal.historical:
+        return "warm_up"
+    if action.expires_after_ms is None:
+        if not p.session_start:
+            return "session_over"
+        expires = sessions.end_of(step, p)
+    else:
+        expires = signal.time + action.expires_after_ms
+    trigger_id = derived_id(p.id, signal.journey or "", signal.instance or "", action.name, signal.signal_id, "0")
+    if trigger_id in step.stale_ids:
+        return "stale"
+    if step.now_ms is not None and expires <= step.now_ms:
+        step.out.stale.append(trigger_id)
+        return "stale"
+    decision.trigger_id = trigger_id
+    if held is not None:
+        end(step, held, "cancelled", "replaced", signal.time, replaced_by=trigger_id)
+    trigger = _trigger(step, action, candidate, signal, trigger_id, expires)
+    p.triggers.append(Issued(trigger, due, session_end=action.expires_after_ms is None))
+    step.out.triggers.append(trigger)
+    if action.expires_after_ms is not None:
+        step.arm(expires)
+    else:
+        step.arm(sessions.end_of(step, p))
+    step.view = True
+    return "issued"
+
+
+def _trigger(
+    step: Step, action: Action, candidate: Candidate, signal: Signal, trigger_id: str, expires: int
+) -> Trigger:
+    p = step.p
+    content: dict[str, Any] = {}
+    for name, parameter in action.content.items():
+        content[name] = parameter.value(step.facts) if hasattr(parameter, "uses") else parameter
+    identifiers = {}
+    for name in IDENTIFIERS:
+        held = p.traits.get(name)
+        if held is not None and isinstance(held[0], str) and held[0]:
+            identifiers[name] = held[0]
+    contact = next(reversed(p.contacts), None) if p.contacts else None
+    return Trigger(
+        trigger_id=trigger_id,
+        revision=1,
+        status="issued",
+        customer=p.id,
+        action=action.name,
+        purpose=action.purpose,
+        channel=candidate.channel or "",
+        issued_at=signal.time,
+        expires_at=expires,
+        customer_id=p.customer_id,
+        anonymous_id=p.anonymous_id,
+        identifiers=identifiers,
+        journey=signal.journey,
+        instance=signal.instance,
+        stage=signal.stage,
+        locale=last(p, "locale") or None,
+        time_zone=last(p, "time_zone") or step.plan.time.timezone,
+        consent={name: bool(held[0]) for name, held in p.consent.items() if held[0] is not None},
+        content_key=action.content_key,
+        content=content,
+        external=dict(action.external),
+        reason_words=in_words(signal),
+        reason_signals=[signal.signal_id],
+        reason_touchpoints=list(signal.evidence),
+        stages={instance_key(i.journey, i.key).replace("\x1f", ":"): i.stage for i in p.open.values()},
+        last_touchpoints=p.trail[-CONTEXT:],
+        open_contact=contact,
+        intent=last(p, "intent") or None,
+        emotion=last(p, "emotion") or None,
+        value=candidate.v,
+        definition=step.plan.number,
+    )
+
+
+def in_words(signal: Signal) -> str:
+    """One line that says why."""
+    where = f" at {signal.stage}" if signal.stage else ""
+    journey = f" of {signal.journey}" if signal.journey else ""
+    words = {
+        "abandonment": f"left {signal.name}{journey} and was silent",
+        "friction": f"{signal.name}{where}{journey}",
+        "stalled": f"{signal.name}: no progress{where}{journey}",
+        "goal_reached": f"reached the goal{journey}",
+        "stage_entered": f"entered {signal.name}{journey}",
+        "stage_left": f"left {signal.name}{journey} ({signal.reason})",
+        "satisfaction": f"{signal.name}{where}{journey}",
+        "milestone": f"milestone {signal.name}",
+        "segment_entered": f"became {signal.name}",
+        "segment_left": f"is no longer {signal.name}",
+    }.get(signal.kind, f"{signal.kind} {signal.name}")
+    shown = ", ".join(f"{name} {value:g}" for name, value in list(signal.figures.items())[:3])
+    return f"{words} ({shown})" if shown else words
+
+
+def end(
+    step: Step, issued: Issued, status: str, reason: str | None, at: int, *, replaced_by: str | None = None
+) -> None:
+    """The one end of a trigger."""
+    ended = msgspec.structs.replace(
+        issued.trigger,
+        revision=issued.trigger.revision + 1,
+        status=status,
+        end_reason=reason,
+        ended_at=at,
+        replaced_by=replaced_by,
+    )
+    step.out.triggers.append(ended)
+    step.p.triggers.remove(issued)
+    step.view = True
+
+
+def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) -> None:
+    """End the open triggers that this touchpoint makes wrong or right: late, goal, cancel_on, in this order.
+
+    ``progressed``: instance keys in which it enters a higher stage.
+    """
+    t = step.t
+    for issued in list(step.p.triggers):
+        trigger = issued.trigger
+        key = instance_key(trigger.journey, trigger.instance or "") if trigger.journey is not None else None
+        goal = key is not None and key in step.goals
+        named = any(step.holds(where) for where in route.cancels.get(trigger.action, ()))
+        if issued.due >= 0 and t <= issued.due and (goal or named or (key is not None and key in progressed)):
+            end(step, issued, "cancelled", "late", t)
+        elif goal:
+            if issued.outcome in REACHED and t > issued.outcome_at:
+                end(step, issued, "fulfilled", None, t)
+            else:
+                end(step, issued, "cancelled", "goal_reached", t)
+        elif named:
+            end(step, issued, "cancelled", "cancel_on", t)
+
+
+def hear(step: Step) -> None:
+    """An outcome of one of the customer's triggers."""
+    tp = step.tp
+    outcome = tp.outcome
+    if outcome is None or tp.trigger_id is None:
+        return
+    for issued in step.p.triggers:
+        if issued.trigger.trigger_id == tp.trigger_id:
+            if outcome in FREEING:
+                issued.freed = True
+            if outcome in REACHED and issued.outcome not in REACHED:
+                issued.outcome = outcome
+                issued.outcome_at = step.t
+            elif issued.outcome not in REACHED:
+                issued.outcome = outcome
+                issued.outcome_at = max(issued.outcome_at, step.t)
+            step.view = True
+            return
+
+
+def withdraw_unconsented(step: Step) -> None:
+    """A consent was withdrawn: what has not been sent yet must not be."""
+    for issued in list(step.p.triggers):
+        if issued.freed:
+            continue
+        plan = step.plan.actions.get(issued.trigger.action)
+        if plan is not None and not consented(step.p, channel_of(step, issued.trigger.channel), plan.action):
+            end(step, issued, "cancelled", "consent", step.t)
+
+
+def expire(step: Step, issued: Issued, due: int) -> None:
+    end(step, issued, "expired", None, due)
+
+
+def end_with_session(step: Step, due: int) -> None:
+    for issued in list(step.p.triggers):
+        if issued.session_end:
+            expire(step, issued, due)

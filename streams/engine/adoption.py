@@ -1,0 +1,85 @@
+"""Going over to another definition: what a profile keeps, what falls away, what ends (semantics, rule 23)."""
+
+from __future__ import annotations
+
+from streams.engine import actions, deadlines, facts, journeys
+from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.step import Step
+
+
+def adopt(step: Step, old: Plan, new: Plan) -> bool:
+    """Fit one profile to the new definition. True if anything of it changed."""
+    p = step.p
+    changed = False
+    for ik, inst in list(p.open.items()):
+        before = old.journeys.get(inst.journey)
+        now = new.journeys.get(inst.journey)
+        if now is None or now.instance_by != (before.instance_by if before is not None else None):
+            if before is not None:
+                journeys.close(step, before, ik, inst, "definition", step.t)
+            else:
+                del p.open[ik]
+            changed = True
+            continue
+        renamed = {s.stage.was: s.name for s in now.stages.values() if s.stage.was is not None}
+        if any(name not in now.stages for name in inst.entered):
+            changed = True
+            inst.entered = {renamed.get(name, name): t for name, t in inst.entered.items()}
+            inst.tier = renamed.get(inst.tier, inst.tier)
+            left = inst.stage
+            inst.stage = renamed.get(left, left)
+            inst.entered = {name: t for name, t in inst.entered.items() if name in now.stages}
+            if inst.stage not in now.stages:
+                step.find(
+                    "stage_left", left, time=step.t, journey=inst.journey, instance=inst.key, stage=left,
+                    reason="definition",
+                )  # fmt: skip
+                below = [name for name in now.stages if name in inst.entered]
+                if not below:
+                    del p.open[ik]
+                    step.view = True
+                    continue
+                inst.stage = below[-1]
+                deadlines.arm(step, now, inst, inst.last, entered=True)
+            step.view = True
+            step.dirty |= facts.STAGES
+        tier = now.stages[inst.stage].tier
+        if inst.due and (tier is None or tier.spec.stage != inst.tier):
+            inst.due = 0
+            inst.tier = ""
+            changed = True
+        for name in [n for n in inst.stalled if n not in now.rules]:
+            del inst.stalled[name]
+            changed = True
+    changed = _windows(step, old, new) or changed
+    for name in [n for n in p.segments if n not in new.segment_names]:
+        p.segments.remove(name)
+        step.find("segment_left", name, time=step.t, reason="definition")
+        step.view = changed = True
+    for issued in list(p.triggers):
+        plan = new.actions.get(issued.trigger.action)
+        if plan is None or plan.action.paused:
+            actions.end(step, issued, "cancelled", "definition", step.t)
+            changed = True
+    return changed or bool(step.found)
+
+
+def _windows(step: Step, old: Plan, new: Plan) -> bool:
+    """Windows survive if their parameters are unchanged; an absence keeps its due time if its rule still exists."""
+    p = step.p
+
+    def kept(key: str) -> bool:
+        rule = key.split(SEPARATOR, 1)[0]
+        was, now = old.rules.get(rule), new.rules.get(rule)
+        return was is not None and now is not None and was.signature == now.signature
+
+    before = len(p.windows) + len(p.absences) + len(p.clicks)
+    p.windows = {key: state for key, state in p.windows.items() if kept(key)}
+    p.clicks = {key: state for key, state in p.clicks.items() if kept(key)}
+    p.absences = {
+        key: held
+        for key, held in p.absences.items()
+        if key.split(SEPARATOR, 1)[0] in new.rules
+        and hasattr(new.rules[key.split(SEPARATOR, 1)[0]].friction.rule, "after")
+    }
+    return len(p.windows) + len(p.absences) + len(p.clicks) != before

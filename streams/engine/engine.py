@@ -1,0 +1,483 @@
+"""The engine of one partition: touchpoints and time in, everything that follows from them out.
+
+Owns the order of things: the touchpoint's time moves the watermark, due timers fire, then it is applied (semantics,
+rules 5 to 7). Pure: no I/O, no clock, no random source. The same object runs live, in a replay and in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from streams.contracts.outputs import LastTouchpoint, Outputs
+from streams.contracts.routing import partition_for
+from streams.contracts.touchpoint import (
+    AGENT,
+    CUSTOMER,
+    IMPORT_ENDED,
+    IMPORT_STARTED,
+    RESERVED_PREFIX,
+    Rejection,
+    Touchpoint,
+)
+from streams.definitions.model import Definition
+from streams.engine import (
+    actions,
+    adoption,
+    clock,
+    contents,
+    deadlines,
+    facts,
+    friction,
+    journeys,
+    satisfaction,
+    segments,
+    sessions,
+)
+from streams.engine.plan import Plan, Route
+from streams.engine.state import TRAIL, Profile, fingerprint, remember, seen_key, set_last
+from streams.engine.step import Step, instance_key
+from streams.engine.store import Store
+from streams.engine.timers import DECIDED, EPSILON, Timer, fire, next_timer
+from streams.engine.views import view
+
+UNUSED_KEPT = 200
+"""Names of events that no definition uses, kept with their number."""
+
+
+class PartitionRecord(msgspec.Struct, array_like=True):
+    """The engine's own state of the partition, beside the profiles."""
+
+    watermark: int | None = None
+    start_issuing_at: int | None = None
+    importing: int = 0
+    definition: int = 0
+    unused: dict[str, int] = {}
+
+
+class Engine:
+    """State of every customer of one partition, and the rules that move it."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        partition: int = 0,
+        partitions: int | None = None,
+        start_issuing_at: int | None = None,
+        hot_profiles: int = 20_000,
+    ) -> None:
+        self.partition = partition
+        self.partitions = partitions
+        self.plan = Plan(definition)
+        self.store = Store(hot_profiles)
+        self.watermark: int | None = None
+        self._import_marks = 0
+        self._unused: dict[str, int] = {}
+        self._expected_stale: set[str] = set()
+        self._step = Step(self.plan, self.store.push)
+        self._step.stale_ids = self._expected_stale
+        self._step.start_issuing_at = start_issuing_at
+
+    # -- what the shell asks -----------------------------------------------------------------------------------------
+
+    @property
+    def definition(self) -> Definition:
+        return self.plan.definition
+
+    @property
+    def profiles(self) -> int:
+        return len(self.store)
+
+    @property
+    def importing(self) -> bool:
+        """Between the marks of an import, where silence means nothing."""
+        return self._import_marks > 0
+
+    @property
+    def event_names_unused(self) -> dict[str, int]:
+        """Names that arrived and that no rule uses -> how often; at most 200 names."""
+        return self._unused
+
+    @property
+    def start_issuing_at(self) -> int | None:
+        return self._step.start_issuing_at
+
+    @start_issuing_at.setter
+    def start_issuing_at(self, at: int | None) -> None:
+        self._step.start_issuing_at = at
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """Smallest watermark at which some timer fires; None without profiles or without a watermark."""
+        if self.watermark is None:
+            return None
+        while (entry := self.store.first()) is not None:
+            p = self.store.get(entry[2])
+            assert p is not None  # noqa: S101 - first() has just seen it
+            if self._recount(p) is not None and p.next_due == entry[0]:
+                return entry[0] + EPSILON
+        return None
+
+    def expect_stale(self, trigger_ids: Iterable[str]) -> None:
+        """A replay: these were decided stale when it was live."""
+        self._expected_stale.update(trigger_ids)
+
+    # -- what moves it -----------------------------------------------------------------------------------------------
+
+    def process(self, touchpoints: Sequence[Touchpoint], now_ms: int | None) -> Outputs:
+        """Apply touchpoints in the partition's order. ``now_ms`` only decides whether a trigger comes too late."""
+        out = self._begin(now_ms)
+        step = self._step
+        time = self.plan.time
+        lateness = time.allowed_lateness_ms
+        watermark = self.watermark
+        counts = out.counts
+        for tp in touchpoints:
+            if tp.type.startswith(RESERVED_PREFIX):
+                self._command(tp)
+                counts.processed += 1
+                continue
+            t, how = clock.corrected(tp, time)
+            if how:
+                if how == clock.CUT:
+                    counts.skew_cut += 1
+                else:
+                    counts.skew_corrected += 1
+            if watermark is not None and t < watermark - time.too_late_ms:
+                counts.too_late += 1
+                continue
+            profile_id = tp.customer_id or tp.anonymous_id or ""
+            p = self.store.get(profile_id)
+            event = seen_key(tp.event_id)
+            if p is None:
+                rejection = self._misrouted(tp, profile_id)
+                if rejection is not None:
+                    out.rejections.append(rejection)
+                    counts.rejected += 1
+                    continue
+            elif (held := p.seen.get(event)) is not None:
+                counts.duplicate += 1
+                if held & 0xFFFFFFFF != fingerprint(tp):
+                    counts.conflicting += 1
+                continue
+            mark = clock.candidate(t, tp.record_time, lateness)
+            if watermark is None or mark > watermark:
+                watermark = self.watermark = step.watermark = mark
+                heap = self.store.heap
+                if heap and heap[0][0] < mark:
+                    self._fire_partition(mark)
+                    p = self.store.get(profile_id)
+            if p is None:
+                p = self._new_profile(profile_id, t)
+            self._apply(p, tp, t, event)
+            counts.processed += 1
+        return self._end()
+
+    def advance(self, to_ms: int, now_ms: int | None) -> Outputs:
+        """Time has come to ``to_ms``, nothing else was heard: due timers fire. Without a watermark nothing happens."""
+        self._begin(now_ms)
+        if self.watermark is not None and to_ms > self.watermark:
+            self.watermark = self._step.watermark = to_ms
+            self._fire_partition(to_ms)
+        return self._end()
+
+    def drain(self, until_ms: int | None = None) -> Outputs:
+        """Time moves on until every open deadline is decided (or to ``until_ms``): the end of a replay."""
+        self._begin(None)
+        while self.watermark is not None:
+            due = self._first_decision() if until_ms is None else until_ms
+            if due is None or due < self.watermark:
+                break
+            self.watermark = self._step.watermark = due + EPSILON
+            self._fire_partition(self.watermark)
+        return self._end()
+
+    def adopt(self, definition: Definition) -> Outputs:
+        """Go over to another definition between two batches (semantics, rule 23)."""
+        self._begin(None)
+        old = self.plan
+        self.plan = self._step.plan = Plan(definition)
+        if definition.digest != old.definition.digest:
+            for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
+                p = self.store.get(profile_id)
+                assert p is not None  # noqa: S101
+                self._step.begin(p, self.watermark or p.last_seen, "", None)
+                if adoption.adopt(self._step, old, self.plan):
+                    self._finish(p)
+                self._recount(p)
+        return self._end()
+
+    # -- what is stored ----------------------------------------------------------------------------------------------
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Changelog records of the profiles changed since the last call."""
+        records, dropped = self.store.changed()
+        self._step.out.counts.shed += dropped
+        return records
+
+    def partition_record(self) -> bytes:
+        return msgspec.msgpack.encode(
+            PartitionRecord(
+                self.watermark, self._step.start_issuing_at, self._import_marks, self.plan.number, self._unused
+            )
+        )
+
+    def restore(self, profiles: dict[bytes, bytes], partition_record: bytes | None) -> None:
+        """Take over what ``changed`` and ``partition_record`` gave."""
+        self.store.restore(profiles)
+        if partition_record is not None:
+            record = msgspec.msgpack.decode(partition_record, type=PartitionRecord)
+            self.watermark = record.watermark
+            self._step.start_issuing_at = record.start_issuing_at
+            self._import_marks = record.importing
+            self._unused = record.unused
+        self._step.watermark = self.watermark or 0
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, now_ms: int | None) -> Outputs:
+        out = self._step.out = Outputs()
+        self._step.now_ms = now_ms
+        return out
+
+    def _end(self) -> Outputs:
+        return self._step.out
+
+    def _command(self, tp: Touchpoint) -> None:
+        if tp.type == IMPORT_STARTED:
+            self._import_marks = 1
+        elif tp.type == IMPORT_ENDED:
+            self._import_marks = 0
+
+    def _misrouted(self, tp: Touchpoint, profile_id: str) -> Rejection | None:
+        """Key and partition are looked at when a profile is first seen (semantics, rule 2)."""
+        if self.partitions is None:
+            return None
+        key = profile_id.encode()
+        if tp.key != key:
+            return Rejection(tp.offset, "misrouted", "the record's key is not customer_id, else anonymous_id, as UTF-8")
+        right = partition_for(key, self.partitions)
+        if right != self.partition:
+            return Rejection(
+                tp.offset,
+                "misrouted",
+                f"found in partition {self.partition}, murmur2 of the key gives {right} of {self.partitions}: "
+                "set the producer's partitioner to murmur2_random",
+            )
+        return None
+
+    def _new_profile(self, profile_id: str, t: int) -> Profile:
+        p = Profile(profile_id, first_seen=t, last_seen=t)
+        self.store.add(p)
+        due = t + self.plan.time.forget_after_ms
+        p.next_due = due
+        self.store.push(p, due)
+        for _ in self.plan.anniversaries:
+            self._recount(p)
+            break
+        return p
+
+    def _apply(self, p: Profile, tp: Touchpoint, t: int, event: bytes) -> None:
+        step = self._step
+        route = self.plan.route(tp.type)
+        if not route.known:
+            self._note_unused(route.event)
+        actor = tp.actor or route.actor
+        counting = actor == CUSTOMER or (actor == AGENT and _together(p, tp))
+        if t > p.next_due:
+            self._fire_own(p, t, None if counting else route)
+            if p.id not in self.store.hot:
+                p = self._new_profile(p.id, t)
+        step.begin(p, t, tp.event_id, tp)
+        step.counting = counting
+        step.facts.event_type = route.event
+        step.facts.event_actor = actor
+        self.store.touched[p.id] = p
+        remember(p, event, t, fingerprint(tp))
+        p.arrivals += 1
+        if t > p.last_seen:
+            p.last_seen = t
+        elif t < p.first_seen:
+            p.first_seen = t
+        _append_trail(p, tp, t, route.event, actor)
+        if tp.customer_id is not None:
+            p.customer_id = tp.customer_id
+        if tp.anonymous_id is not None:
+            p.anonymous_id = tp.anonymous_id
+        if not counting and not route.named and not (actor == AGENT and route.event in contents.CONTACT_EVENTS):
+            return
+        if counting:
+            sessions.touch(step)
+        self._learn(step, tp, t, route)
+        if route.named:
+            self._run_rules(step, route)
+        elif step.counting and self.plan.watches_touchpoints and p.open:
+            friction.watch_touchpoints(step)
+        if tp.outcome is not None and p.triggers:
+            actions.hear(step)
+        if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
+            satisfaction.observe(step, tp)
+        segments.observe(step)
+        self._finish(p)
+
+    def _learn(self, step: Step, tp: Touchpoint, t: int, route: Route) -> None:
+        """What the touchpoint itself tells about the customer."""
+        p = step.p
+        if route.handled:
+            settled = p.last_seen - self.plan.time.allowed_lateness_ms
+            bits = contents.HANDLED[route.event](p, tp, t, settled)
+            step.dirty |= bits
+            if bits & facts.CONTACTS:
+                step.view = True
+        if tp.locale is not None:
+            set_last(p, "locale", tp.locale[:32], t)
+            step.dirty |= facts.PLACE
+        if tp.time_zone is not None:
+            set_last(p, "time_zone", tp.time_zone[:64], t)
+            step.dirty |= facts.PLACE
+        if tp.intent is not None:
+            set_last(p, "intent", tp.intent[: contents.TEXT], t)
+            step.dirty |= facts.LAST
+        if tp.traits is not None and contents.set_traits(p, tp.traits, t):
+            step.dirty |= facts.TRAITS
+            deadlines.follow_dates(step)
+        if tp.consent is not None and contents.set_consent(p, tp.consent, t):
+            step.dirty |= facts.CONSENT
+            actions.withdraw_unconsented(step)
+
+    def _run_rules(self, step: Step, route: Route) -> None:
+        p = step.p
+        if route.journeys:
+            step.goals.clear()
+            journeys.find_goals(step, route)
+        if p.triggers:
+            actions.withdraw(step, route, self._progress(step, route))
+        if route.counts or route.sequences or route.presets:
+            friction.observe(step, route)
+        if route.journeys:
+            journeys.apply(step, route)
+        if step.dirty and p.open:
+            journeys.leave_where_due(step)
+        if route.ended_absences or route.started_absences:
+            friction.answer(step, route)
+        if step.counting and self.plan.watches_touchpoints and p.open:
+            friction.watch_touchpoints(step)
+
+    def _progress(self, step: Step, route: Route) -> set[str]:
+        """Instances in which this touchpoint enters a higher stage."""
+        progressed = set()
+        for jr in route.journeys:
+            by = jr.journey.instance_by
+            key = "" if by is None else journeys.field(step, by)
+            if key is None:
+                continue
+            ik = instance_key(jr.journey.name, key)
+            inst = step.p.open.get(ik)
+            held = jr.journey.stages.get(inst.stage) if inst is not None else None
+            for stage, where in jr.entries:
+                if step.holds(where):
+                    if held is None or stage.rank > held.rank:
+                        progressed.add(ik)
+                    break
+        return progressed
+
+    def _finish(self, p: Profile) -> None:
+        """Publish what the step has found, decide on it, and show the customer's view if it changed."""
+        step = self._step
+        found = step.found
+        if found:
+            for signal, due in found:
+                step.out.signals.append(signal)
+                if signal.kind in self.plan.by_kind:
+                    actions.decide(step, signal, due)
+            found.clear()
+        if step.view:
+            step.out.customers[p.id] = view(p, step.t)
+            step.view = False
+        self.store.touched[p.id] = p
+
+    def _note_unused(self, event: str) -> None:
+        n = self._unused.get(event)
+        if n is not None or len(self._unused) < UNUSED_KEPT:
+            self._unused[event] = (n or 0) + 1
+
+    # -- timers ------------------------------------------------------------------------------------------------------
+
+    def _recount(self, p: Profile) -> Timer | None:
+        """The profile's exact next timer, noted in the profile and the heap."""
+        timer = next_timer(self._step, p)
+        if timer is not None and timer.due != p.next_due:
+            p.next_due = timer.due
+            self.store.push(p, timer.due)
+        return timer
+
+    def _fire_own(self, p: Profile, t: int, only: Route | None) -> None:
+        """The profile's timers that were due before its touchpoint at ``t``."""
+        while (timer := next_timer(self._step, p, only)) is not None and timer.due < t:
+            if not self._fire(p, timer):
+                return
+        if only is None:
+            self._recount(p)
+
+    def _fire_partition(self, watermark: int) -> None:
+        """All timers that the watermark has passed, in the order (due, customer, rule)."""
+        store = self.store
+        while (entry := store.first()) is not None and entry[0] < watermark:
+            p = store.get(entry[2])
+            assert p is not None  # noqa: S101 - first() has just seen it
+            timer = self._recount(p)
+            if timer is not None and timer.due == entry[0] and self._fire(p, timer):
+                self._recount(p)
+
+    def _fire(self, p: Profile, timer: Timer) -> bool:
+        """False if the profile is gone."""
+        step = self._step
+        step.begin(p, timer.due, "", None)
+        step.counting = False
+        if timer.what == "forget":
+            step.out.counts.evicted += 1
+            step.out.customers[p.id] = None
+            for issued in list(p.triggers):
+                actions.expire(step, issued, timer.due)
+            self.store.forget(p)
+            return False
+        fire(step, timer)
+        segments.observe(step)
+        self._finish(p)
+        return True
+
+    def _first_decision(self) -> int | None:
+        """Due time of the first timer that is a decision and not the calendar's."""
+        best: int | None = None
+        for profile_id in [*self.store.hot, *self.store.cold]:
+            p = self.store.get(profile_id)
+            assert p is not None  # noqa: S101
+            timer = next_timer(self._step, p)
+            if timer is not None and timer.what in DECIDED and (best is None or timer.due < best):
+                best = timer.due
+        return best
+
+
+def _together(p: Profile, tp: Touchpoint) -> bool:
+    """An agent's touchpoint in a contact of this customer that is open."""
+    contact = tp.contact_id
+    if contact is not None and contact in p.contacts:
+        return True
+    case = tp.case_id
+    return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
+
+
+def _append_trail(p: Profile, tp: Touchpoint, t: int, event: str, actor: str) -> None:
+    trail = p.trail
+    step = LastTouchpoint(event, t, tp.channel, tp.event_id, actor)
+    if not trail or t >= trail[-1].occurred_at:
+        trail.append(step)
+    else:
+        i = len(trail)
+        while i and trail[i - 1].occurred_at > t:
+            i -= 1
+        trail.insert(i, step)
+    if len(trail) > TRAIL:
+        del trail[0]

@@ -1,0 +1,282 @@
+"""Friction while it happens: counts, sequences, absences, stalled stages and click presets.
+
+Owns where each rule keeps its state, when that state goes, and how a finding becomes a signal: on the edge, with a
+cool-down, one severity higher in a critical stage.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.contracts.outputs import SEVERITIES
+from streams.engine import facts
+from streams.engine.detectors.windows import count_add, distinct_add, sequence_add
+from streams.engine.journeys import field
+from streams.engine.plan import SEPARATOR, Route, RulePlan
+from streams.engine.state import WINDOWS, Instance, Profile
+from streams.engine.step import Step, instance_key
+
+HIGHER: Final = dict(zip(SEVERITIES, (*SEVERITIES[1:], SEVERITIES[-1]), strict=True))
+
+
+def observe(step: Step, route: Route) -> None:
+    """Counts, sequences and click presets: before the journeys move, so that the end of a pattern may be a goal."""
+    for rule, where in route.counts:
+        if step.holds(where):
+            _count(step, rule)
+    done: RulePlan | None = None
+    for rule, k, where in route.sequences:
+        if rule is not done and step.holds(where) and _sequence(step, rule, k):
+            done = rule
+    if route.presets and step.counting:
+        _click(step, route)
+
+
+def answer(step: Step, route: Route) -> None:
+    """Absences: after the journeys have moved, so that the touchpoint that ends an instance may start one."""
+    p = step.p
+    for rule, where in route.ended_absences:
+        if not p.absences or not step.holds(where):
+            continue
+        for key in _absence_keys(step, rule):
+            held = p.absences.get(key)
+            if held is not None and step.t >= held[2]:
+                del p.absences[key]
+    for rule, where in route.started_absences:
+        if not step.holds(where):
+            continue
+        own = _key(step, rule)
+        if own is None:
+            continue
+        waiting = p.absences.get(own)
+        if waiting is None or step.t < waiting[2]:
+            due = step.t + rule.absence.within_ms
+            p.absences[own] = [due, step.event_id, step.t]
+            step.arm(due)
+
+
+def _absence_keys(step: Step, rule: RulePlan) -> list[str]:
+    """An answer without the instance's field answers whatever is open of that rule."""
+    key = _key(step, rule)
+    if key is not None:
+        return [key]
+    return [k for k in step.p.absences if k.startswith(rule.key + SEPARATOR)]
+
+
+def _instance_of(step: Step, rule: RulePlan) -> str | None:
+    """Value of the rule's instance for this touchpoint; "" where the journey has one; None where it is not given."""
+    by = rule.journey.instance_by
+    if by is None:
+        return ""
+    return field(step, by)
+
+
+def _key(step: Step, rule: RulePlan) -> str | None:
+    if rule.per_customer:
+        return rule.key
+    value = _instance_of(step, rule)
+    if value is None:
+        step.counts.unassigned += 1
+        return None
+    return instance_key(rule.key, value)
+
+
+def _count(step: Step, rule: RulePlan) -> None:
+    spec = rule.count
+    key = _key(step, rule)
+    if key is None:
+        return
+    for name in spec.same:
+        value = field(step, name)
+        if value is None:
+            return
+        key += SEPARATOR + value
+    windows = step.p.windows
+    state = windows.get(key)
+    if state is None:
+        state = windows[key] = []
+        _bound(step.p)
+    horizon = step.plan.time.allowed_lateness_ms
+    if spec.different:
+        values = [field(step, name) for name in spec.different]
+        if None in values:
+            return
+        rose = distinct_add(
+            state,
+            step.t,
+            step.event_id,
+            SEPARATOR.join(v or "" for v in values),
+            spec.within_ms,
+            spec.at_least,
+            horizon,
+        )
+    else:
+        rose = count_add(state, step.t, step.event_id, spec.within_ms, spec.at_least, horizon)
+    if rose is not None:
+        raise_friction(step, rule, _instance_of(step, rule), rose, {"count": float(len(rose))})
+
+
+def _sequence(step: Step, rule: RulePlan, k: int) -> bool:
+    """True if the touchpoint completed a sequence (and is used up)."""
+    spec = rule.sequence
+    key = _key(step, rule)
+    if key is None:
+        return False
+    windows = step.p.windows
+    state = windows.get(key)
+    if state is None:
+        state = windows[key] = []
+        _bound(step.p)
+    matched = sequence_add(
+        state, step.t, k, step.event_id, len(spec.of), spec.within_ms, step.plan.time.allowed_lateness_ms
+    )
+    if matched is None:
+        return False
+    raise_friction(step, rule, _instance_of(step, rule), matched, {"steps": float(len(matched))})
+    return True
+
+
+def _click(step: Step, route: Route) -> None:
+    p = step.p
+    properties = step.tp.properties or {}
+    event = route.event
+    for rule, preset in route.presets:
+        if preset.missing(event, properties):
+            step.counts.preset_fields_missing += 1
+            continue
+        state = p.clicks.get(rule.key)
+        if state is None:
+            state = p.clicks[rule.key] = []
+        finding = preset.observe(state, event, step.t, step.event_id, properties)
+        if finding is not None:
+            _found_click(step, rule, preset.family, finding.evidence, finding.figures)
+        due = preset.next_due(state)
+        if due is not None:
+            step.arm(due)
+
+
+def fire_click(step: Step, rule: RulePlan, due: int) -> None:
+    """The silence that a dead click waits for has passed."""
+    preset = step.plan.presets[rule.key]
+    state = step.p.clicks.get(rule.key)
+    if state is None:
+        return
+    finding = preset.fire(state, due)
+    if finding is not None:
+        _found_click(step, rule, preset.family, finding.evidence, finding.figures, due=due)
+
+
+def _found_click(
+    step: Step, rule: RulePlan, family: str, evidence: list[str], figures: dict[str, float], *, due: int = -1
+) -> None:
+    p = step.p
+    p.frustration[family] = p.frustration.get(family, 0) + 1
+    step.dirty |= facts.FLOW
+    figures = {**figures, "frustration_score": round(facts.frustration(p), 3)}
+    instance = "" if rule.journey.instance_by is None else None
+    raise_friction(step, rule, instance, evidence, figures, due=due)
+
+
+def raise_friction(
+    step: Step,
+    rule: RulePlan,
+    instance: str | None,
+    evidence: list[str],
+    figures: dict[str, float],
+    *,
+    due: int = -1,
+    kind: str = "friction",
+) -> None:
+    p = step.p
+    friction = rule.friction
+    when = due if due >= 0 else step.t
+    if friction.cool_down_ms:
+        cooling = instance_key(rule.key, instance or "")
+        until = p.cooling.get(cooling)
+        if until is not None and when < until:
+            return
+        p.cooling[cooling] = when + friction.cool_down_ms
+    inst = p.open.get(instance_key(rule.journey.name, instance)) if instance is not None else None
+    stage = rule.journey.stages.get(inst.stage) if inst is not None else None
+    severity: str = friction.severity
+    if stage is not None and stage.stage.critical:
+        severity = HIGHER[severity]
+    step.find(
+        kind,
+        friction.name,
+        due=due,
+        journey=rule.journey.name,
+        instance=instance,
+        stage=stage.name if stage is not None else None,
+        severity=severity,
+        evidence=evidence,
+        figures=figures,
+    )
+
+
+def fire_absence(step: Step, rule: RulePlan, key: str) -> None:
+    due, event_id, since = step.p.absences.pop(key)
+    instance = key[len(rule.key) + 1 :] if not rule.per_customer else ""
+    inst = step.p.open.get(instance_key(rule.journey.name, instance))
+    if inst is not None:
+        inst.fired = max(inst.fired, due)
+    raise_friction(step, rule, instance, [event_id], {"waited_seconds": (due - since) / 1000}, due=due)
+
+
+def fire_stalled(step: Step, rule: RulePlan, inst: Instance) -> None:
+    """Longer in the stage than the rule allows: once an entry, active or not."""
+    due, _, since = inst.stalled.pop(rule.friction.name)
+    inst.fired = max(inst.fired, due)
+    figures = {"seconds": (due - since) / 1000}
+    raise_friction(step, rule, inst.key, [inst.last_event], figures, due=due, kind="stalled")
+
+
+def watch_touchpoints(step: Step) -> None:
+    """Stalled rules that count the customer's touchpoints since the stage was entered."""
+    p = step.p
+    for inst in p.open.values():
+        if not inst.stalled:
+            continue
+        rules = step.plan.journeys[inst.journey].rules
+        for name, (_, since_count, since) in list(inst.stalled.items()):
+            limit = rules[name].stalled.or_touchpoints
+            n = p.touchpoints - since_count
+            if limit is not None and n >= limit:
+                del inst.stalled[name]
+                figures = {"touchpoints": float(n), "seconds": (step.t - since) / 1000}
+                raise_friction(step, rules[name], inst.key, [step.event_id], figures, kind="stalled")
+
+
+def _bound(p: Profile) -> None:
+    if len(p.windows) > WINDOWS:
+        del p.windows[next(iter(p.windows))]
+
+
+def tidy(step: Step) -> None:
+    """Drop windows whose length has passed, and cool-downs that are over: at the start of each session."""
+    p = step.p
+    rules = step.plan.rules
+    for key in list(p.windows):
+        state = p.windows[key]
+        rule = rules.get(key.split(SEPARATOR, 1)[0])
+        if rule is None or not state:
+            del p.windows[key]
+            continue
+        spec = rule.friction.rule
+        within = getattr(spec, "within_ms", 0)
+        if state[-1][0] + within + step.plan.time.allowed_lateness_ms < step.watermark:
+            del p.windows[key]
+    for key in [k for k, until in p.cooling.items() if until < step.watermark]:
+        del p.cooling[key]
+    gap = step.plan.time.session_gap_ms
+    for name in list(p.pending):
+        waiting = p.pending[name]
+        fresh = [w for w in waiting if w[0] + gap >= step.t]
+        step.counts.unassigned += len(waiting) - len(fresh)
+        if fresh:
+            p.pending[name] = fresh
+        else:
+            del p.pending[name]
+    if p.contacts:
+        for contact in [k for k, c in p.contacts.items() if c.since + 30 * 86_400_000 < step.watermark]:
+            del p.contacts[contact]

@@ -1,0 +1,343 @@
+"""A definition compiled for speed: for each event name, everything that a touchpoint of that name can set in motion.
+
+Owns the routes and the order of rules. Compiled once when a definition is adopted; nothing here changes afterwards
+but the cache of routes for event names that no rule names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from streams.definitions.model import (
+    Abandonment,
+    Absence,
+    Action,
+    Count,
+    Definition,
+    EventRef,
+    Expression,
+    Friction,
+    Journey,
+    Preset,
+    Segment,
+    Sequence,
+    Stage,
+    Stalled,
+    When,
+)
+from streams.engine import facts
+from streams.engine.contents import HANDLED
+from streams.engine.detectors.clicks import PRESETS, ClickPreset
+
+SEPARATOR: Final = "\x1f"
+ROUTES_KEPT: Final = 4096
+"""Routes for unknown event names beyond this are made anew each time: producers may invent names without end."""
+
+
+@dataclass(slots=True)
+class StagePlan:
+    stage: Stage
+    name: str
+    rank: int
+    tier: TierPlan | None = None
+    """The abandonment deadline in force at this stage: its own or the next lower one's."""
+    stalled: tuple[RulePlan, ...] = ()
+
+
+@dataclass(slots=True)
+class TierPlan:
+    spec: Abandonment
+    order: int
+
+
+@dataclass(slots=True)
+class RulePlan:
+    """A friction rule in its journey."""
+
+    friction: Friction
+    journey: JourneyPlan
+    key: str
+    order: int
+    per_customer: bool
+    """Its windows are the customer's, not the instance's."""
+    signature: str
+    """Changes with every parameter that a window depends on: such a window starts empty."""
+
+    @property
+    def count(self) -> Count:
+        assert isinstance(self.friction.rule, Count)  # noqa: S101 - narrows the type for the checker
+        return self.friction.rule
+
+    @property
+    def sequence(self) -> Sequence:
+        assert isinstance(self.friction.rule, Sequence)  # noqa: S101
+        return self.friction.rule
+
+    @property
+    def absence(self) -> Absence:
+        assert isinstance(self.friction.rule, Absence)  # noqa: S101
+        return self.friction.rule
+
+    @property
+    def stalled(self) -> Stalled:
+        assert isinstance(self.friction.rule, Stalled)  # noqa: S101
+        return self.friction.rule
+
+
+@dataclass(slots=True)
+class JourneyPlan:
+    journey: Journey
+    name: str
+    order: int
+    instance_by: str | None
+    within_ms: int
+    """0: an instance does not expire."""
+    stages: dict[str, StagePlan] = field(default_factory=dict)
+    """In order of rank."""
+    leaves: tuple[tuple[StagePlan, Expression, int], ...] = ()
+    """(stage, condition, facts it reads), lowest rank first."""
+    milestones: tuple[tuple[str, int], ...] = ()
+    """(name, n-th goal)."""
+    rules: dict[str, RulePlan] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SegmentPlan:
+    segment: Segment
+    reads: int
+
+
+@dataclass(slots=True)
+class ActionPlan:
+    action: Action
+    order: int
+
+
+@dataclass(slots=True)
+class JourneyRoute:
+    journey: JourneyPlan
+    entries: tuple[tuple[StagePlan, Expression | None], ...]
+    """Highest stage first."""
+    goals: tuple[Expression | None, ...]
+    belongs: bool
+    """A fact that leave_when reads: it belongs without a condition."""
+
+
+Ref = tuple[RulePlan, Expression | None]
+
+
+@dataclass(slots=True)
+class Route:
+    """What a touchpoint of one event name can set in motion."""
+
+    event: str
+    actor: str = "customer"
+    known: bool = False
+    """A rule names it, or the engine keeps facts from it."""
+    named: bool = False
+    """A rule names it: it is applied whoever the actor is."""
+    handled: bool = False
+    journeys: tuple[JourneyRoute, ...] = ()
+    counts: tuple[Ref, ...] = ()
+    sequences: tuple[tuple[RulePlan, int, Expression | None], ...] = ()
+    ended_absences: tuple[Ref, ...] = ()
+    started_absences: tuple[Ref, ...] = ()
+    presets: tuple[tuple[RulePlan, ClickPreset], ...] = ()
+    cancels: dict[str, tuple[Expression | None, ...]] = field(default_factory=dict)
+    """Action -> conditions under which this event withdraws its trigger."""
+    conditional: bool = False
+    """Some reference has a ``where``."""
+
+
+class Plan:
+    """One definition, ready to run."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.number = definition.number
+        self.time = definition.time
+        self.journeys: dict[str, JourneyPlan] = {}
+        self.rules: dict[str, RulePlan] = {}
+        self.presets: dict[str, ClickPreset] = {}
+        self.segments = tuple(SegmentPlan(s, facts.groups(s.where.uses)) for s in definition.segments)
+        self.segment_names = frozenset(s.name for s in definition.segments)
+        self.segment_reads = 0
+        for segment in self.segments:
+            self.segment_reads |= segment.reads
+        self.actions = {a.name: ActionPlan(a, n) for n, a in enumerate(definition.actions)}
+        self.by_kind: dict[str, tuple[tuple[ActionPlan, When], ...]] = {}
+        self.anniversaries = tuple(m.name for m in definition.milestones if m.anniversary_of is not None)
+        self.words = definition.satisfaction.words
+        self.fall = definition.satisfaction.fall
+        self.watches_touchpoints = False
+        """Some stalled rule counts touchpoints."""
+        self.session_timer = any(v.startswith("session.") for s in definition.segments for v in s.where.uses)
+        """The end of a session must be noticed when it happens, not at the next touchpoint."""
+        self.routes: dict[str, Route] = {}
+        self._aliases = dict(definition.aliases)
+        order = 0
+        for n, journey in enumerate(definition.journeys):
+            order = self._add_journey(journey, n, order)
+        for action in self.actions.values():
+            self._add_action(action)
+        for name, info in definition.events.items():
+            if info.actor is not None:
+                self._route(name).actor = info.actor
+        for route in self.routes.values():
+            route.known = route.known or route.named or route.handled
+        self._close_refs()
+
+    def route(self, event: str) -> Route:
+        """The route of an event name as it arrives (aliases included)."""
+        found = self.routes.get(event)
+        if found is None:
+            found = Route(self._aliases.get(event, event))
+            found.handled = found.known = found.event in HANDLED
+            if len(self.routes) < ROUTES_KEPT:
+                self.routes[event] = found
+        return found
+
+    def _route(self, event: str) -> Route:
+        found = self.routes.get(event)
+        if found is None:
+            found = self.routes[event] = Route(event, handled=event in HANDLED)
+        return found
+
+    def _add_journey(self, journey: Journey, n: int, order: int) -> int:
+        plan = JourneyPlan(journey, journey.name, n, journey.instance_by, journey.goal.within_ms or 0)
+        self.journeys[plan.name] = plan
+        tiers: dict[str, TierPlan] = {}
+        for spec in journey.abandonment:
+            tiers[spec.stage] = TierPlan(spec, order)
+            order += 1
+        tier: TierPlan | None = None
+        for rank, stage in enumerate(journey.stages):
+            tier = tiers.get(stage.name, tier)
+            plan.stages[stage.name] = StagePlan(stage, stage.name, rank, tier)
+        plan.leaves = tuple(
+            (plan.stages[s.name], s.leave_when, facts.groups(s.leave_when.uses))
+            for s in journey.stages
+            if s.leave_when is not None
+        )
+        plan.milestones = tuple((m.name, m.nth) for m in self.definition.milestones if m.goal == journey.name)
+        entries: dict[str, list[tuple[StagePlan, Expression | None]]] = {}
+        for stage_plan in reversed(plan.stages.values()):
+            for ref in stage_plan.stage.on:
+                entries.setdefault(ref.event, []).append((stage_plan, ref.where))
+        goals: dict[str, list[Expression | None]] = {}
+        for ref in journey.goal.on:
+            goals.setdefault(ref.event, []).append(ref.where)
+        moved: set[str] = set()
+        for _, _, reads in plan.leaves:
+            for bit, events in facts.EVENTS_OF.items():
+                if reads & bit:
+                    moved.update(events)
+        for event in sorted({*entries, *goals, *moved}):
+            route = self._route(event)
+            route.named = True
+            route.journeys += (
+                JourneyRoute(plan, tuple(entries.get(event, ())), tuple(goals.get(event, ())), event in moved),
+            )
+        for friction in journey.friction:
+            self._add_rule(friction, plan, order)
+            order += 1
+        return order
+
+    def _add_rule(self, friction: Friction, journey: JourneyPlan, order: int) -> None:
+        rule = friction.rule
+        per_customer = journey.instance_by is None or isinstance(rule, Preset)
+        if isinstance(rule, Count):
+            per_customer = per_customer or bool(rule.same or rule.different)
+        elif isinstance(rule, Sequence):
+            per_customer = per_customer or rule.across_customer
+        plan = RulePlan(
+            friction, journey, f"{journey.name}/{friction.name}", order, per_customer, _signature(friction, journey)
+        )
+        self.rules[plan.key] = journey.rules[friction.name] = plan
+        if isinstance(rule, Count):
+            for ref in rule.on:
+                self._named(ref).counts += ((plan, ref.where),)
+        elif isinstance(rule, Sequence):
+            for k, ref in enumerate(rule.of):
+                self._named(ref).sequences += ((plan, k, ref.where),)
+        elif isinstance(rule, Absence):
+            for ref in rule.of:
+                self._named(ref).ended_absences += ((plan, ref.where),)
+            for ref in rule.after:
+                self._named(ref).started_absences += ((plan, ref.where),)
+        elif isinstance(rule, Stalled):
+            stage = journey.stages[rule.stage]
+            stage.stalled += (plan,)
+            self.watches_touchpoints = self.watches_touchpoints or rule.or_touchpoints is not None
+        else:
+            preset = PRESETS[rule.preset]
+            self.presets[plan.key] = preset
+            for event in sorted(preset.reads):
+                route = self._route(event)
+                route.named = True
+                route.presets += ((plan, preset),)
+
+    def _add_action(self, plan: ActionPlan) -> None:
+        for when in plan.action.when:
+            self.by_kind[when.signal] = (*self.by_kind.get(when.signal, ()), (plan, when))
+        for ref in plan.action.cancel_on:
+            cancels = self._named(ref).cancels
+            cancels[plan.action.name] = (*cancels.get(plan.action.name, ()), ref.where)
+
+    def _named(self, ref: EventRef) -> Route:
+        route = self._route(ref.event)
+        route.named = True
+        return route
+
+    def _close_refs(self) -> None:
+        """What a fact's event moves is named where a segment or an action reads that fact."""
+        reads = self.segment_reads
+        for action in self.actions.values():
+            for expression in _expressions(action.action):
+                reads |= facts.groups(expression.uses)
+        for bit, events in facts.EVENTS_OF.items():
+            if reads & bit:
+                for event in events:
+                    self._route(event).named = True
+        for own, standard in self._aliases.items():
+            self.routes[own] = self._route(standard)
+        for route in self.routes.values():
+            route.known = route.known or route.named or route.handled
+            route.conditional = any(
+                where is not None
+                for where in (
+                    *(w for j in route.journeys for _, w in j.entries),
+                    *(w for j in route.journeys for w in j.goals),
+                    *(w for _, w in (*route.counts, *route.ended_absences, *route.started_absences)),
+                    *(w for _, _, w in route.sequences),
+                    *(w for ws in route.cancels.values() for w in ws),
+                )
+            )
+
+
+def _expressions(action: Action) -> Iterable[Expression]:
+    for candidate in (action.value, action.eligible, *action.content.values()):
+        if candidate is not None and hasattr(candidate, "uses"):
+            yield candidate
+
+
+def _signature(friction: Friction, journey: JourneyPlan) -> str:
+    """Text of the parameters that the state of a rule's window depends on."""
+    rule = friction.rule
+    if isinstance(rule, Count):
+        parts: tuple[object, ...] = ("count", _names(rule.on), rule.within_ms, rule.same, rule.different)
+    elif isinstance(rule, Sequence):
+        parts = ("sequence", _names(rule.of), rule.within_ms, rule.across_customer)
+    elif isinstance(rule, Absence):
+        parts = ("absence", _names(rule.after))
+    elif isinstance(rule, Stalled):
+        parts = ("stalled", rule.stage)
+    else:
+        parts = ("preset", rule.preset)
+    return repr((*parts, journey.instance_by))
+
+
+def _names(refs: tuple[EventRef, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((ref.event, ref.where.text if ref.where is not None else "") for ref in refs)

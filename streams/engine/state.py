@@ -1,0 +1,235 @@
+"""The state of one profile: what is kept, in which form it is stored, and how it is bounded.
+
+Owns the MessagePack format of the changelog's profile records. A record is 8 bytes with the time of the profile's next
+timer (so that a restore can build its timers without decoding), one byte with the format, then the arrays below. New
+fields are appended with a default, never reordered, so that older and newer software read each other's records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+from streams.contracts.outputs import LastTouchpoint, Trigger
+from streams.contracts.touchpoint import Touchpoint
+
+FORMAT: Final = 1
+NEVER: Final = (1 << 62) - 1
+"""A due time that no watermark reaches."""
+KEY_PREFIX: Final = b"p"
+
+TRAIL: Final = 20
+SEEN: Final = 1000
+SEEN_MINUTES: Final = 24 * 60 + 1
+INSTANCES: Final = 20
+PENDING: Final = 20
+TRAITS: Final = 100
+CART: Final = 200
+CONTACTS: Final = 20
+WINDOWS: Final = 200
+CHANNELS: Final = 24
+SENTIMENTS: Final = 6
+MAX_BYTES: Final = 64 * 1024
+
+
+class Instance(msgspec.Struct, array_like=True, gc=False):
+    """One run of one customer through one journey."""
+
+    journey: str
+    key: str
+    opened: int
+    stage: str
+    entered: dict[str, int] = {}
+    """Stages entered and not left again -> time of entry."""
+    last: int = 0
+    """Time of the newest touchpoint that belongs to it."""
+    last_event: str = ""
+    touched: int = 0
+    """Rises with each touchpoint of the profile, to find the instance longest untouched."""
+    touchpoints: int = 0
+    channels: list[str] = []
+    contacts: int = 0
+    since_silence: int = 0
+    due: int = 0
+    """Abandonment deadline, 0 = none; of the tier ``tier``."""
+    tier: str = ""
+    fired: int = 0
+    """Newest due time among its deadlines that have fired."""
+    stalled: dict[str, list[int]] = {}
+    """Stalled rule -> [due or 0, customer touchpoints of the profile at entry, time of entry]."""
+
+
+class Contact(msgspec.Struct, array_like=True, gc=False):
+    contact: str
+    channel: str | None
+    topic: str | None
+    since: int
+    case_id: str | None = None
+
+
+class Issued(msgspec.Struct, array_like=True, gc=False):
+    """A trigger that has been issued and has not ended."""
+
+    trigger: Trigger
+    due: int = -1
+    """Due time of the deadline that caused it; -1: no deadline did."""
+    outcome: str | None = None
+    outcome_at: int = 0
+    freed: bool = False
+    """Its channel is free again: it was sent, delivered or could not be sent."""
+    session_end: bool = False
+
+
+class Profile(msgspec.Struct, array_like=True, gc=False):
+    id: str
+    customer_id: str | None = None
+    anonymous_id: str | None = None
+    first_seen: int = 0
+    last_seen: int = 0
+    seen: dict[bytes, int] = {}
+    """Id (or its digest) -> minute of event time << 32 | CRC of the contents, in order of arrival."""
+    # session
+    session_start: int = 0
+    """0: no session is open."""
+    session_last: int = 0
+    session_touchpoints: int = 0
+    frustration: dict[str, int] = {}
+    """Family of click preset -> findings in the session."""
+    clicks: dict[str, list[Any]] = {}
+    """Rule key -> state of its click preset, for the session."""
+    # what the customer did
+    touchpoints: int = 0
+    arrivals: int = 0
+    channels: dict[str, int] = {}
+    orders: int = 0
+    last_order: int = 0
+    value_micro: int = 0
+    """Lifetime value in millionths, so that the order of additions does not matter."""
+    cart: dict[str, list[Any]] = {}
+    """Product -> [price, time of price, [[time, change of quantity], ...]]."""
+    cart_cleared: int = -1
+    last: dict[str, list[Any]] = {}
+    """search, product, category, path, intent, topic, channel, emotion, locale, time_zone -> [value, time]."""
+    traits: dict[str, list[Any]] = {}
+    consent: dict[str, list[Any]] = {}
+    contacts: dict[str, Contact] = {}
+    contacts_total: int = 0
+    trail: list[LastTouchpoint] = []
+    # journeys
+    open: dict[str, Instance] = {}
+    """Journey, or journey + separator + instance key -> open instance."""
+    pending: dict[str, list[list[Any]]] = {}
+    """Journey -> touchpoints without the instance's field: [time, stage, event_id, channel]."""
+    goals: dict[str, int] = {}
+    once: dict[str, list[Any]] = {}
+    """Deadline + instance -> cart contents last signalled."""
+    # friction
+    windows: dict[str, list[Any]] = {}
+    """Rule + instance (+ values) -> state of its window, newest element last."""
+    absences: dict[str, list[Any]] = {}
+    """Rule + instance -> [due, event_id, time] of the first unanswered touchpoint."""
+    cooling: dict[str, int] = {}
+    # satisfaction
+    sentiments: list[list[float]] = []
+    surveys: dict[str, list[float]] = {}
+    fallen: bool = False
+    # rest
+    segments: list[str] = []
+    triggers: list[Issued] = []
+    anniversaries: dict[str, int] = {}
+    next_due: int = NEVER
+    """Lower bound of the profile's next timer; exact after each recount."""
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Profile)
+
+
+class StateError(ValueError):
+    """A changelog record that this software cannot read."""
+
+
+def encode(p: Profile) -> bytes:
+    return b"%b%c%b" % (p.next_due.to_bytes(8, "big"), FORMAT, _encoder.encode(p))
+
+
+def decode(blob: bytes) -> Profile:
+    if len(blob) < 10 or blob[8] != FORMAT:
+        raise StateError(
+            f"profile record of format {blob[8] if len(blob) > 8 else 'none'}; this version reads format {FORMAT}"
+        )
+    try:
+        return _decoder.decode(memoryview(blob)[9:])
+    except msgspec.MsgspecError as error:
+        raise StateError(f"profile record cannot be decoded: {error}") from error
+
+
+def next_due(blob: bytes) -> int:
+    return int.from_bytes(blob[:8], "big")
+
+
+def shed(p: Profile) -> tuple[bytes, int]:
+    """Encoding of at most ``MAX_BYTES`` and the number of pieces dropped to get there.
+
+    Order: the older half of the trail, then of the ids for deduplication, then windows, once-per contents, traits and
+    cart lines, newest kept. Open journeys, deadlines and triggers are never dropped.
+    """
+    blob = encode(p)
+    dropped = 0
+    while len(blob) > MAX_BYTES:
+        if len(p.trail) > 1:
+            half = len(p.trail) // 2
+            del p.trail[:half]
+        else:
+            parts: tuple[dict[Any, Any], ...] = (p.seen, p.windows, p.once, p.clicks, p.traits, p.cart, p.last)
+            part = next((d for d in parts if len(d) > 1), None)
+            if part is None:
+                break
+            half = len(part) // 2
+            for key in list(part)[:half]:
+                del part[key]
+        dropped += half
+        blob = encode(p)
+    return blob, dropped
+
+
+def seen_key(event_id: str) -> bytes:
+    """The id itself where it is short, else 16 bytes of its digest."""
+    raw = event_id.encode()
+    return raw if len(raw) < 16 else hashlib.blake2b(raw, digest_size=16).digest()
+
+
+def fingerprint(tp: Touchpoint) -> int:
+    """CRC of what a touchpoint says; ``sent_at`` and the position in the log may differ between two sendings."""
+    return zlib.crc32(_encoder.encode((tp.type, tp.occurred_at, tp.value, tp.actor, tp.channel, tp.properties)))
+
+
+def remember(p: Profile, key: bytes, t: int, crc: int) -> None:
+    """Note an id; forget the oldest beyond ``SEEN`` ids or 24 h of event time."""
+    seen = p.seen
+    minute = t // 60_000
+    seen[key] = minute << 32 | crc
+    first = next(iter(seen))
+    while len(seen) > SEEN or (seen[first] >> 32) + SEEN_MINUTES < p.last_seen // 60_000:
+        if first == key:
+            break
+        del seen[first]
+        first = next(iter(seen))
+
+
+def set_last(p: Profile, name: str, value: str, t: int) -> None:
+    """The newest by event time wins; at one time the one that arrived later."""
+    held = p.last.get(name)
+    if held is None:
+        p.last[name] = [value, t]
+    elif t >= held[1]:
+        held[0] = value
+        held[1] = t
+
+
+def last(p: Profile, name: str) -> str:
+    held = p.last.get(name)
+    return held[0] if held is not None else ""

@@ -1,0 +1,101 @@
+"""The profiles of one partition, hot (objects) and cold (their encoded bytes), and the partition's timers.
+
+Owns what is in memory, what has changed since the last commit, and the heap of next timers. A profile that nobody has
+touched for long costs its encoded bytes only; a restore decodes nothing.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due, shed
+
+Entry = tuple[int, bytes, str]
+
+
+class Store:
+    def __init__(self, hot_profiles: int) -> None:
+        self.limit: Final = hot_profiles
+        self.hot: dict[str, Profile] = {}
+        self.cold: dict[str, bytes] = {}
+        self.touched: dict[str, Profile | None] = {}
+        """Changed since the last ``changed()``; None: forgotten."""
+        self.heap: list[Entry] = []
+        self.cold_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.hot) + len(self.cold)
+
+    def __contains__(self, profile_id: str) -> bool:
+        return profile_id in self.hot or profile_id in self.cold
+
+    def get(self, profile_id: str) -> Profile | None:
+        p = self.hot.get(profile_id)
+        if p is None:
+            blob = self.cold.pop(profile_id, None)
+            if blob is None:
+                return None
+            self.cold_bytes -= len(blob)
+            p = self.hot[profile_id] = decode(blob)
+        return p
+
+    def add(self, p: Profile) -> None:
+        self.hot[p.id] = p
+
+    def forget(self, p: Profile) -> None:
+        del self.hot[p.id]
+        self.touched[p.id] = None
+
+    def push(self, p: Profile, due: int) -> None:
+        heappush(self.heap, (due, p.id.encode(), p.id))
+
+    def first(self) -> Entry | None:
+        """The earliest entry of the heap that is not superseded (its profile may still find it too early)."""
+        heap = self.heap
+        while heap:
+            entry = heap[0]
+            p = self.hot.get(entry[2])
+            if p is not None:
+                due = p.next_due
+            else:
+                blob = self.cold.get(entry[2])
+                due = next_due(blob) if blob is not None else -1
+            if due == entry[0]:
+                return entry
+            heappop(heap)
+        return None
+
+    def changed(self) -> tuple[list[tuple[bytes, bytes | None]], int]:
+        """(changelog records since the last call, pieces of state shed to keep profiles within their bound)."""
+        records: list[tuple[bytes, bytes | None]] = []
+        dropped = 0
+        for profile_id, p in self.touched.items():
+            key = KEY_PREFIX + profile_id.encode()
+            if p is None:
+                if profile_id not in self:
+                    records.append((key, None))
+                continue
+            blob, pieces = shed(p)
+            dropped += pieces
+            records.append((key, blob))
+        self.touched.clear()
+        if len(self.hot) > self.limit:
+            self._cool()
+        return records, dropped
+
+    def _cool(self) -> None:
+        """Keep the half that was loaded last as objects."""
+        for profile_id in list(self.hot)[: len(self.hot) - self.limit // 2]:
+            blob = encode(self.hot.pop(profile_id))
+            self.cold[profile_id] = blob
+            self.cold_bytes += len(blob)
+
+    def restore(self, records: dict[bytes, bytes]) -> None:
+        skip = len(KEY_PREFIX)
+        self.cold = {key[skip:].decode(): blob for key, blob in records.items()}
+        self.cold_bytes = sum(map(len, self.cold.values()))
+        self.hot = {}
+        self.touched = {}
+        self.heap = [(next_due(blob), key[skip:], key[skip:].decode()) for key, blob in records.items()]
+        heapify(self.heap)

@@ -1,0 +1,137 @@
+"""Timers of a profile: which one is next, and what happens when it is due (semantics, rule 6).
+
+Owns the order: by due time; at one instant a session ends first, then deadlines in the order of the definition, then
+expiries, then milestones of time, then forgetting. Timers live in the profile; nothing here is stored beside it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from streams.engine import actions, deadlines, friction, journeys, sessions
+from streams.engine.plan import SEPARATOR, Plan, Route
+from streams.engine.state import NEVER, Instance, Issued, Profile
+from streams.engine.step import Step
+
+SESSION, DEADLINE, EXPIRY, ANNIVERSARY, FORGET = range(5)
+"""Order at one instant."""
+
+
+class Timer(NamedTuple):
+    due: int
+    rank: int
+    order: int
+    what: str
+    """session, abandonment, stalled, absence, click, instance, trigger, anniversary, forget."""
+    key: str
+
+
+def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | None:
+    """The profile's first timer; with ``only``, the first whose own rule names that route's event."""
+    plan = step.plan
+    best: Timer | None = None
+    if only is None:
+        best = Timer(p.last_seen + plan.time.forget_after_ms, FORGET, 0, "forget", "")
+        if p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
+            best = min(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
+        for name in plan.anniversaries:
+            due = anniversary(p.first_seen, p.anniversaries.get(name, 0) + 1)
+            best = min(best, Timer(due, ANNIVERSARY, 0, "anniversary", name))
+    for ik, inst in p.open.items():
+        if only is None or any(jr.journey.name == inst.journey for jr in only.journeys):
+            best = _of_instance(plan, ik, inst, best)
+    for key, absence in p.absences.items():
+        rule = plan.rules.get(key.split(SEPARATOR, 1)[0])
+        if rule is None:
+            continue
+        if only is not None and not any(r is rule for r, _ in (*only.ended_absences, *only.started_absences)):
+            continue
+        timer = Timer(absence[0], DEADLINE, rule.order, "absence", key)
+        if best is None or timer < best:
+            best = timer
+    if only is None:
+        for key, state in p.clicks.items():
+            preset = plan.presets.get(key)
+            click_due = preset.next_due(state) if preset is not None else None
+            if click_due is not None:
+                best = _earlier(best, Timer(click_due, DEADLINE, plan.rules[key].order, "click", key))
+    for n, issued in enumerate(p.triggers):
+        if issued.session_end or (only is not None and issued.trigger.action not in only.cancels):
+            continue
+        best = _earlier(best, Timer(issued.trigger.expires_at, EXPIRY, n, "trigger", issued.trigger.trigger_id))
+    return best
+
+
+def _earlier(best: Timer | None, timer: Timer) -> Timer:
+    return timer if best is None or timer < best else best
+
+
+def _of_instance(plan: Plan, ik: str, inst: Instance, best: Timer | None) -> Timer | None:
+    journey = plan.journeys.get(inst.journey)
+    if journey is None:
+        return best
+    if inst.due:
+        stage = journey.stages.get(inst.stage)
+        order = stage.tier.order if stage is not None and stage.tier is not None else 0
+        best = _earlier(best, Timer(inst.due, DEADLINE, order, "abandonment", ik))
+    for name, watch in inst.stalled.items():
+        rule = journey.rules.get(name)
+        if watch[0] and rule is not None:
+            best = _earlier(best, Timer(watch[0], DEADLINE, rule.order, "stalled", f"{ik}\x1e{name}"))
+    if journey.within_ms:
+        best = _earlier(best, Timer(inst.opened + journey.within_ms, EXPIRY, -1, "instance", ik))
+    return best
+
+
+def fire(step: Step, timer: Timer) -> None:
+    """Do what the timer is for; the step has begun at its due time."""
+    p = step.p
+    due = timer.due
+    what = timer.what
+    if what == "abandonment":
+        inst = p.open[timer.key]
+        deadlines.fire(step, step.plan.journeys[inst.journey], inst)
+    elif what == "session":
+        actions.end_with_session(step, due)
+        sessions.end(step)
+    elif what == "trigger":
+        actions.expire(step, _issued(p, timer.key), due)
+    elif what == "stalled":
+        ik, name = timer.key.split("\x1e")
+        inst = p.open[ik]
+        friction.fire_stalled(step, step.plan.journeys[inst.journey].rules[name], inst)
+    elif what == "absence":
+        friction.fire_absence(step, step.plan.rules[timer.key.split(SEPARATOR, 1)[0]], timer.key)
+    elif what == "click":
+        friction.fire_click(step, step.plan.rules[timer.key], due)
+    elif what == "instance":
+        inst = p.open[timer.key]
+        journeys.close(step, step.plan.journeys[inst.journey], timer.key, inst, "expired", due, due=due)
+    elif what == "anniversary":
+        years = p.anniversaries[timer.key] = p.anniversaries.get(timer.key, 0) + 1
+        step.find("milestone", timer.key, due=due, figures={"years": float(years)})
+
+
+def _issued(p: Profile, trigger_id: str) -> Issued:
+    return next(i for i in p.triggers if i.trigger.trigger_id == trigger_id)
+
+
+def anniversary(first_seen: int, years: int) -> int:
+    """The same day and time of day ``years`` later, UTC; 29 February counts on 1 March in other years."""
+    seconds, ms = divmod(first_seen, 1000)
+    start = datetime.fromtimestamp(seconds, UTC)
+    year = start.year + years
+    if year > 9999:
+        return NEVER
+    try:
+        then = start.replace(year=year)
+    except ValueError:
+        then = start.replace(year=year, month=3, day=1)
+    return int(then.timestamp()) * 1000 + ms
+
+
+DECIDED: Final = frozenset({"session", "abandonment", "stalled", "absence", "click", "instance", "trigger"})
+"""Timers that are decisions still open at the end of a replay; the others are calendar."""
+EPSILON: Final = 1
+"""A timer fires when the watermark is past its due time by at least this (ms): at exactly due all is in time."""

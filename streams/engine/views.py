@@ -1,0 +1,24 @@
+"""The customer view: what others may read of a profile, as of the moment something of it changed."""
+
+from __future__ import annotations
+
+from streams.contracts.outputs import Customer, OpenContact, OpenStage, OpenTrigger
+from streams.engine.state import Profile
+
+
+def view(p: Profile, time: int) -> Customer:
+    return Customer(
+        p.id,
+        time,
+        p.customer_id,
+        p.anonymous_id,
+        [OpenStage(i.journey, i.key, i.stage, i.entered.get(i.stage, i.opened)) for i in p.open.values()],
+        list(p.segments),
+        None,
+        [OpenContact(c.contact, c.channel, c.topic, c.since) for c in p.contacts.values()],
+        [
+            OpenTrigger(i.trigger.trigger_id, i.trigger.action, i.trigger.channel, i.trigger.expires_at, i.outcome)
+            for i in p.triggers
+        ],
+        list(p.trail),
+    )
