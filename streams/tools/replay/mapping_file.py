@@ -5,7 +5,6 @@ Owns the keys a mapping file may have (docs/replay.md lists them) and the messag
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import AliasToken, AnchorToken
 
 from streams.contracts.touchpoint import ACTORS, OUTCOMES
+from streams.definitions.faults import DefinitionFaults, Fault, near_or_list
 from streams.tools.replay.mapping import (
     FIELDS,
     KINDS,
@@ -47,23 +47,8 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
 """Fields whose constants and mapped values must be of a known vocabulary."""
 
 
-class MappingFault(NamedTuple):
-    file: str
-    line: int
-    column: int
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}" + (f" ({self.hint})" if self.hint else "")
-
-
-class MappingFaults(ValueError):  # noqa: N818 - the plural says that it carries all of them
+class MappingFaults(DefinitionFaults):
     """Everything that is wrong with a mapping file."""
-
-    def __init__(self, faults: list[MappingFault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
 
 
 class _Place(NamedTuple):
@@ -80,10 +65,10 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.faults: list[MappingFault] = []
+        self.faults: list[Fault] = []
 
     def fault(self, place: _Place, message: str, hint: str = "") -> None:
-        self.faults.append(MappingFault(self.file, place.line, place.column, message, hint))
+        self.faults.append(Fault(self.file, place.line, place.column, message, hint))
 
     def keys(self, place: _Place, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, _Place]:
         """The entries of a map; unknown and missing keys are faults."""
@@ -96,9 +81,8 @@ class _Reader:
             line, column = place.value.lc.key(key)
             entry = _Place(place.value[key], line + 1, column + 1, f"{place.name}.{key}" if place.name else str(key))
             if known and key not in known:
-                close = difflib.get_close_matches(str(key), known, 1)
-                hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-                self.fault(entry, f"unknown key {key!r}" + (f" in {place.name}" if place.name else ""), hint)
+                where = f" in {place.name}" if place.name else ""
+                self.fault(entry, f"unknown key {key!r}{where}", near_or_list(str(key), known))
                 continue
             if not isinstance(key, str):
                 self.fault(entry, f"the key {key!r} must be a text", "put it in quotes")
@@ -139,9 +123,7 @@ class _Reader:
     def choice(self, place: _Place, known: Iterable[str]) -> Any:
         known = tuple(known)
         if place.value not in known:
-            close = difflib.get_close_matches(str(place.value), known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            self.fault(place, f"{place.name} cannot be {place.value!r}", hint)
+            self.fault(place, f"{place.name} cannot be {place.value!r}", near_or_list(str(place.value), known))
             return known[0]
         return place.value
 
@@ -329,7 +311,7 @@ def _kind(value: object) -> str:
 def read_mapping(file: str, text: str) -> Mapping:
     """The mapping that a text states; raises ``MappingFaults``."""
     if len(text) > MAX_BYTES:
-        raise MappingFaults([MappingFault(file, 1, 1, f"larger than {MAX_BYTES // 1024} KiB: not a mapping")])
+        raise MappingFaults([Fault(file, 1, 1, f"larger than {MAX_BYTES // 1024} KiB: not a mapping")])
     yaml = YAML(typ="rt")
     scan: Callable[[str], Iterable[Any]] = yaml.scan
     loader: Callable[[str], Any] = yaml.load
@@ -338,18 +320,16 @@ def read_mapping(file: str, text: str) -> Mapping:
             # An alias could multiply what has to be read; no mapping needs one.
             if isinstance(token, (AliasToken, AnchorToken)):
                 at = token.start_mark
-                raise MappingFaults(
-                    [MappingFault(file, at.line + 1, at.column + 1, "anchors and aliases are not read")]
-                )
+                raise MappingFaults([Fault(file, at.line + 1, at.column + 1, "anchors and aliases are not read")])
         tree = loader(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        raise MappingFaults([MappingFault(file, line, column, str(error.problem or error.context))]) from None
+        raise MappingFaults([Fault(file, line, column, str(error.problem or error.context))]) from None
     except MappingFaults:
         raise
     except (YAMLError, ValueError, RecursionError) as error:
-        raise MappingFaults([MappingFault(file, 1, 1, f"not YAML: {error}")]) from None
+        raise MappingFaults([Fault(file, 1, 1, f"not YAML: {error}")]) from None
     reader = _Reader(file)
     mapping = reader.mapping(_Place(tree, 1, 1, ""))
     if mapping is None:
@@ -362,5 +342,5 @@ def load_mapping(path: Path) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingFaults([MappingFault(str(path), 1, 1, f"cannot be read: {error}")]) from None
+        raise MappingFaults([Fault(str(path), 1, 1, f"cannot be read: {error}")]) from None
     return read_mapping(path.name, text)

@@ -11,16 +11,19 @@ import csv
 import heapq
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import msgspec
 
-from streams.contracts.touchpoint import RESERVED_PREFIX, Touchpoint
+from streams.contracts import limits
+from streams.contracts.outcomes import OUTCOME_OF
+from streams.contracts.touchpoint import Touchpoint
 from streams.tools.replay.cells import SKIP, Cells, Getter, Unreadable, getter, test, time_reader
 from streams.tools.replay.mapping import Cell, Constant, Group, Mapping, Template
 
 Kept = tuple[Cells, int, int]
 """A row, its number and its time."""
+_NO_COMMANDS: Final[frozenset[str]] = frozenset()
 
 
 class InputError(ValueError):
@@ -49,6 +52,7 @@ class _Maker:
         def fixed(sources: Any) -> dict[str, Any]:
             return {name: s.value for name, s in sources.items() if isinstance(s, Constant) and s.value is not None}
 
+        self.limits = limits.Limits()
         self.tests = [test(condition, index) for condition in template.when]
         self.event_id = getter(template.event_id, mapping.time, index)
         self.constant_fields, self.fields = fixed(template.fields), bind(template.fields)
@@ -88,16 +92,17 @@ class _Maker:
                 if value is not None or keep_null:
                     entries[key] = value
             fields[name] = entries
-        event_id, type_ = self.event_id(row, n), fields.pop("type", None)
-        if not event_id:
-            raise Unreadable("no_event_id", "the columns of event_id are empty")
-        if not type_:
-            raise Unreadable("no_type", "the type is empty")
-        if type_.startswith(RESERVED_PREFIX):
-            raise Unreadable("reserved_type", f"the type {type_[:40]!r} is reserved")
-        if not fields.get("customer_id") and not fields.get("anonymous_id"):
-            raise Unreadable("no_customer", "neither customer_id nor anonymous_id has a value")
-        return Touchpoint(event_id, type_, at, **fields)
+        fields["event_id"] = self.event_id(row, n) or ""
+        fields["type"] = type_ = fields.get("type") or ""
+        fields["occurred_at"] = at
+        try:
+            # The same limits and the same reasons as on the topic.
+            limits.check(fields, self.limits, _NO_COMMANDS, "malformed")
+        except limits.Refused as refused:
+            raise Unreadable(refused.reason, refused.detail) from None
+        if type_ in OUTCOME_OF and "outcome" not in fields:
+            fields["outcome"] = OUTCOME_OF[type_]
+        return Touchpoint(**fields)
 
 
 class _OpenGroup:
