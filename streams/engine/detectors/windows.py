@@ -42,9 +42,7 @@ def _trim(state: State, oldest: int) -> None:
         del state[:k]
 
 
-def count_add(  # noqa: PLR0917 - called for each touchpoint: keywords cost
-    state: State, t: int, event_id: str, within_ms: int, at_least: int, horizon_ms: int
-) -> list[str] | None:
+def count_add(state: State, t: int, event_id: str, within_ms: int, at_least: int, horizon_ms: int) -> list[str] | None:
     """Add an element [t, event_id]; the evidence, oldest first, if a burst begins because of it.
 
     ``horizon_ms`` is how late an element may be and still be counted exactly. An element may make two bursts at once
@@ -85,7 +83,7 @@ def count_add(  # noqa: PLR0917 - called for each touchpoint: keywords cost
     return evidence
 
 
-def distinct_add(  # noqa: PLR0917 - the same
+def distinct_add(
     state: State, t: int, event_id: str, value: Scalar, within_ms: int, at_least: int, horizon_ms: int
 ) -> list[str] | None:
     """``count_add`` where the number is that of the different values in the window (``different`` in a definition).
@@ -166,7 +164,7 @@ def _least_needed(state: State) -> int:
     return 0
 
 
-def sequence_add(  # noqa: PLR0917 - the same
+def sequence_add(
     state: State, t: int, k: int, event_id: str, n: int, within_ms: int, horizon_ms: int | None = None
 ) -> list[str] | None:
     """Add an element [t, k, event_id], the k-th of n; the evidence, oldest first, if it completes a sequence.
