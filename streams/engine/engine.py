@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from streams.contracts.outputs import LastTouchpoint, Outputs
+from streams.contracts.outputs import Outputs
 from streams.contracts.routing import partition_for
 from streams.contracts.touchpoint import (
     AGENT,
@@ -25,22 +25,19 @@ from streams.definitions.model import Definition
 from streams.engine import (
     actions,
     adoption,
+    application,
     clock,
     contents,
-    deadlines,
-    facts,
     friction,
-    journeys,
     satisfaction,
     segments,
     sessions,
 )
 from streams.engine.plan import Plan, Route
-from streams.engine.state import TRAIL, Profile, fingerprint, remember, seen_key, set_last
-from streams.engine.step import Step, instance_key
+from streams.engine.state import Profile, fingerprint, remember, seen_key
+from streams.engine.step import Step
 from streams.engine.store import Store
-from streams.engine.timers import DECIDED, EPSILON, Timer, fire, next_timer
-from streams.engine.views import view
+from streams.engine.timers import DECIDED, EPSILON, Timer, fire, next_due, next_timer
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
@@ -116,7 +113,7 @@ class Engine:
         while (entry := self.store.first()) is not None:
             p = self.store.get(entry[2])
             assert p is not None  # noqa: S101 - first() has just seen it
-            if self._recount(p) is not None and p.next_due == entry[0]:
+            if self._recount(p) == entry[0]:
                 return entry[0] + EPSILON
         return None
 
@@ -205,7 +202,8 @@ class Engine:
                 assert p is not None  # noqa: S101
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
                 if adoption.adopt(self._step, old, self.plan):
-                    self._finish(p)
+                    application.conclude(self._step)
+                    self.store.touched[profile_id] = p
                 self._recount(p)
         return self._end()
 
@@ -285,7 +283,7 @@ class Engine:
         if not route.known:
             self._note_unused(route.event)
         actor = tp.actor or route.actor
-        counting = actor == CUSTOMER or (actor == AGENT and _together(p, tp))
+        counting = actor == CUSTOMER or (actor == AGENT and application.together(p, tp))
         if t > p.next_due:
             self._fire_own(p, t, None if counting else route)
             if p.id not in self.store.hot:
@@ -301,7 +299,7 @@ class Engine:
             p.last_seen = t
         elif t < p.first_seen:
             p.first_seen = t
-        _append_trail(p, tp, t, route.event, actor)
+        application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id
         if tp.anonymous_id is not None:
@@ -310,9 +308,9 @@ class Engine:
             return
         if counting:
             sessions.touch(step)
-        self._learn(step, tp, t, route)
+        application.learn(step, route)
         if route.named:
-            self._run_rules(step, route)
+            application.run_rules(step, route)
         elif step.counting and self.plan.watches_touchpoints and p.open:
             friction.watch_touchpoints(step)
         if tp.outcome is not None and p.triggers:
@@ -320,83 +318,7 @@ class Engine:
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
             satisfaction.observe(step, tp)
         segments.observe(step)
-        self._finish(p)
-
-    def _learn(self, step: Step, tp: Touchpoint, t: int, route: Route) -> None:
-        """What the touchpoint itself tells about the customer."""
-        p = step.p
-        if route.handled:
-            settled = p.last_seen - self.plan.time.allowed_lateness_ms
-            bits = contents.HANDLED[route.event](p, tp, t, settled)
-            step.dirty |= bits
-            if bits & facts.CONTACTS:
-                step.view = True
-        if tp.locale is not None:
-            set_last(p, "locale", tp.locale[:32], t)
-            step.dirty |= facts.PLACE
-        if tp.time_zone is not None:
-            set_last(p, "time_zone", tp.time_zone[:64], t)
-            step.dirty |= facts.PLACE
-        if tp.intent is not None:
-            set_last(p, "intent", tp.intent[: contents.TEXT], t)
-            step.dirty |= facts.LAST
-        if tp.traits is not None and contents.set_traits(p, tp.traits, t):
-            step.dirty |= facts.TRAITS
-            deadlines.follow_dates(step)
-        if tp.consent is not None and contents.set_consent(p, tp.consent, t):
-            step.dirty |= facts.CONSENT
-            actions.withdraw_unconsented(step)
-
-    def _run_rules(self, step: Step, route: Route) -> None:
-        p = step.p
-        if route.journeys:
-            step.goals.clear()
-            journeys.find_goals(step, route)
-        if p.triggers:
-            actions.withdraw(step, route, self._progress(step, route))
-        if route.counts or route.sequences or route.presets:
-            friction.observe(step, route)
-        if route.journeys:
-            journeys.apply(step, route)
-        if step.dirty and p.open:
-            journeys.leave_where_due(step)
-        if route.ended_absences or route.started_absences:
-            friction.answer(step, route)
-        if step.counting and self.plan.watches_touchpoints and p.open:
-            friction.watch_touchpoints(step)
-
-    def _progress(self, step: Step, route: Route) -> set[str]:
-        """Instances in which this touchpoint enters a higher stage."""
-        progressed = set()
-        for jr in route.journeys:
-            by = jr.journey.instance_by
-            key = "" if by is None else journeys.field(step, by)
-            if key is None:
-                continue
-            ik = instance_key(jr.journey.name, key)
-            inst = step.p.open.get(ik)
-            held = jr.journey.stages.get(inst.stage) if inst is not None else None
-            for stage, where in jr.entries:
-                if step.holds(where):
-                    if held is None or stage.rank > held.rank:
-                        progressed.add(ik)
-                    break
-        return progressed
-
-    def _finish(self, p: Profile) -> None:
-        """Publish what the step has found, decide on it, and show the customer's view if it changed."""
-        step = self._step
-        found = step.found
-        if found:
-            for signal, due in found:
-                step.out.signals.append(signal)
-                if signal.kind in self.plan.by_kind:
-                    actions.decide(step, signal, due)
-            found.clear()
-        if step.view:
-            step.out.customers[p.id] = view(p, step.t)
-            step.view = False
-        self.store.touched[p.id] = p
+        application.conclude(step)
 
     def _note_unused(self, event: str) -> None:
         n = self._unused.get(event)
@@ -405,21 +327,20 @@ class Engine:
 
     # -- timers ------------------------------------------------------------------------------------------------------
 
-    def _recount(self, p: Profile) -> Timer | None:
-        """The profile's exact next timer, noted in the profile and the heap."""
-        timer = next_timer(self._step, p)
-        if timer is not None and timer.due != p.next_due:
-            p.next_due = timer.due
-            self.store.push(p, timer.due)
-        return timer
+    def _recount(self, p: Profile) -> int:
+        """When the profile's next timer is due, exactly; noted in the profile and the heap."""
+        due = next_due(self._step, p)
+        if due != p.next_due:
+            p.next_due = due
+            self.store.push(p, due)
+        return due
 
     def _fire_own(self, p: Profile, t: int, only: Route | None) -> None:
         """The profile's timers that were due before its touchpoint at ``t``."""
-        while (timer := next_timer(self._step, p, only)) is not None and timer.due < t:
-            if not self._fire(p, timer):
+        while self._recount(p) < t:
+            timer = next_timer(self._step, p, only)
+            if timer is None or timer.due >= t or not self._fire(p, timer):
                 return
-        if only is None:
-            self._recount(p)
 
     def _fire_partition(self, watermark: int) -> None:
         """All timers that the watermark has passed, in the order (due, customer, rule)."""
@@ -427,8 +348,10 @@ class Engine:
         while (entry := store.first()) is not None and entry[0] < watermark:
             p = store.get(entry[2])
             assert p is not None  # noqa: S101 - first() has just seen it
-            timer = self._recount(p)
-            if timer is not None and timer.due == entry[0] and self._fire(p, timer):
+            if self._recount(p) != entry[0]:
+                continue
+            timer = next_timer(self._step, p)
+            if timer is not None and self._fire(p, timer):
                 self._recount(p)
 
     def _fire(self, p: Profile, timer: Timer) -> bool:
@@ -445,7 +368,8 @@ class Engine:
             return False
         fire(step, timer)
         segments.observe(step)
-        self._finish(p)
+        application.conclude(step)
+        self.store.touched[p.id] = p
         return True
 
     def _first_decision(self) -> int | None:
@@ -458,26 +382,3 @@ class Engine:
             if timer is not None and timer.what in DECIDED and (best is None or timer.due < best):
                 best = timer.due
         return best
-
-
-def _together(p: Profile, tp: Touchpoint) -> bool:
-    """An agent's touchpoint in a contact of this customer that is open."""
-    contact = tp.contact_id
-    if contact is not None and contact in p.contacts:
-        return True
-    case = tp.case_id
-    return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
-
-
-def _append_trail(p: Profile, tp: Touchpoint, t: int, event: str, actor: str) -> None:
-    trail = p.trail
-    step = LastTouchpoint(event, t, tp.channel, tp.event_id, actor)
-    if not trail or t >= trail[-1].occurred_at:
-        trail.append(step)
-    else:
-        i = len(trail)
-        while i and trail[i - 1].occurred_at > t:
-            i -= 1
-        trail.insert(i, step)
-    if len(trail) > TRAIL:
-        del trail[0]

@@ -27,6 +27,39 @@ class Timer(NamedTuple):
     key: str
 
 
+def next_due(step: Step, p: Profile) -> int:
+    """When the profile's first timer is due: what ``next_timer`` finds, without saying which it is."""
+    plan = step.plan
+    due = p.last_seen + plan.time.forget_after_ms
+    for inst in p.open.values():
+        if inst.due and inst.due < due:
+            due = inst.due
+        for watch in inst.stalled.values():
+            if watch[0] and watch[0] < due:
+                due = watch[0]
+        journey = plan.journeys.get(inst.journey)
+        if journey is not None and journey.within_ms and inst.opened + journey.within_ms < due:
+            due = inst.opened + journey.within_ms
+    for absence in p.absences.values():
+        due = min(due, absence[0])
+    for key, state in p.clicks.items():
+        preset = plan.presets.get(key)
+        click_due = preset.next_due(state) if preset is not None else None
+        if click_due is not None and click_due < due:
+            due = click_due
+    session_end = p.session_start > 0 and plan.session_timer
+    for issued in p.triggers:
+        if issued.session_end:
+            session_end = session_end or p.session_start > 0
+        elif issued.trigger.expires_at < due:
+            due = issued.trigger.expires_at
+    if session_end:
+        due = min(due, sessions.end_of(step, p))
+    for name in plan.anniversaries:
+        due = min(due, anniversary(p.first_seen, p.anniversaries.get(name, 0) + 1))
+    return due
+
+
 def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | None:
     """The profile's first timer; with ``only``, the first whose own rule names that route's event."""
     plan = step.plan

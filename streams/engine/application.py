@@ -1,0 +1,119 @@
+"""Applying one touchpoint: what it tells about the customer, then the rules in their order, then what follows.
+
+Owns that order: facts, withdrawals of open triggers, counts and sequences, stages and goals, absences, segments; at the
+end the signals found are published and decided on, when all of the state has moved.
+"""
+
+from __future__ import annotations
+
+from streams.contracts.outputs import LastTouchpoint
+from streams.contracts.touchpoint import Touchpoint
+from streams.engine import actions, contents, deadlines, facts, friction, journeys
+from streams.engine.plan import Route
+from streams.engine.state import TRAIL, Profile, set_last
+from streams.engine.step import Step, instance_key
+from streams.engine.views import view
+
+
+def learn(step: Step, route: Route) -> None:
+    """What the touchpoint itself tells about the customer."""
+    p = step.p
+    tp = step.tp
+    t = step.t
+    if route.handled:
+        settled = p.last_seen - step.plan.time.allowed_lateness_ms
+        bits = contents.HANDLED[route.event](p, tp, t, settled)
+        step.dirty |= bits
+        if bits & facts.CONTACTS:
+            step.view = True
+    if tp.locale is not None:
+        set_last(p, "locale", tp.locale[:32], t)
+        step.dirty |= facts.PLACE
+    if tp.time_zone is not None:
+        set_last(p, "time_zone", tp.time_zone[:64], t)
+        step.dirty |= facts.PLACE
+    if tp.intent is not None:
+        set_last(p, "intent", tp.intent[: contents.TEXT], t)
+        step.dirty |= facts.LAST
+    if tp.traits is not None and contents.set_traits(p, tp.traits, t):
+        step.dirty |= facts.TRAITS
+        deadlines.follow_dates(step)
+    if tp.consent is not None and contents.set_consent(p, tp.consent, t):
+        step.dirty |= facts.CONSENT
+        actions.withdraw_unconsented(step)
+
+
+def run_rules(step: Step, route: Route) -> None:
+    p = step.p
+    if route.journeys:
+        step.goals.clear()
+        journeys.find_goals(step, route)
+    if p.triggers:
+        actions.withdraw(step, route, progress(step, route))
+    if route.counts or route.sequences or route.presets:
+        friction.observe(step, route)
+    if route.journeys:
+        journeys.apply(step, route)
+    if step.dirty and p.open:
+        journeys.leave_where_due(step)
+    if route.ended_absences or route.started_absences:
+        friction.answer(step, route)
+    if step.counting and step.plan.watches_touchpoints and p.open:
+        friction.watch_touchpoints(step)
+
+
+def progress(step: Step, route: Route) -> set[str]:
+    """Instances in which this touchpoint enters a higher stage."""
+    progressed = set()
+    for jr in route.journeys:
+        by = jr.journey.instance_by
+        key = "" if by is None else journeys.field(step, by)
+        if key is None:
+            continue
+        ik = instance_key(jr.journey.name, key)
+        inst = step.p.open.get(ik)
+        held = jr.journey.stages.get(inst.stage) if inst is not None else None
+        for stage, where in jr.entries:
+            if step.holds(where):
+                if held is None or stage.rank > held.rank:
+                    progressed.add(ik)
+                break
+    return progressed
+
+
+def conclude(step: Step) -> None:
+    """Publish what the step has found, decide on it, and show the customer's view if it changed."""
+    p = step.p
+    found = step.found
+    if found:
+        for signal, due in found:
+            step.out.signals.append(signal)
+            if signal.kind in step.plan.by_kind:
+                actions.decide(step, signal, due)
+        found.clear()
+    if step.view:
+        step.out.customers[p.id] = view(p, step.t)
+        step.view = False
+
+
+def together(p: Profile, tp: Touchpoint) -> bool:
+    """An agent's touchpoint in a contact of this customer that is open."""
+    contact = tp.contact_id
+    if contact is not None and contact in p.contacts:
+        return True
+    case = tp.case_id
+    return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
+
+
+def append_trail(p: Profile, tp: Touchpoint, t: int, event: str, actor: str) -> None:
+    trail = p.trail
+    step = LastTouchpoint(event, t, tp.channel, tp.event_id, actor)
+    if not trail or t >= trail[-1].occurred_at:
+        trail.append(step)
+    else:
+        i = len(trail)
+        while i and trail[i - 1].occurred_at > t:
+            i -= 1
+        trail.insert(i, step)
+    if len(trail) > TRAIL:
+        del trail[0]
