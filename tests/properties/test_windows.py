@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import msgspec
@@ -66,7 +66,7 @@ def test_shuffled_a_count_signals_each_new_burst(moments: list[int], within: int
         assert (evidence is not None) == bool(new)
         if evidence is not None:
             start = new[0][0] // 2
-            at = dict((e, s) for s, e in seen)
+            at = {e: s for s, e in seen}
             assert len(evidence) == at_least
             assert [at[e] for e in evidence] == sorted(at[e] for e in evidence)
             assert at[evidence[-1]] == start
@@ -133,7 +133,7 @@ def matches(unused: list[list[Any]], n: int, within: int) -> list[list[list[Any]
     return [
         [unused[i] for i in chosen]
         for chosen in product(*places)
-        if all(a < b for a, b in zip(chosen, chosen[1:], strict=False))
+        if all(a < b for a, b in pairwise(chosen))
         and unused[chosen[-1]][0] - unused[chosen[0]][0] <= within
         and len({unused[i][2] for i in chosen}) == n
     ]
