@@ -15,6 +15,7 @@ from typer.main import get_command
 
 COMMANDS: Final[dict[str, str]] = {
     # command: module:typer app or function
+    "simulate": "streams.cli.simulate:simulate",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Final
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.tools.simulator.disturbance import Disturbance, Garbage
@@ -15,9 +16,19 @@ from streams.tools.simulator.pace import Habits, Pace
 from streams.tools.simulator.simulation import VISIT_TOUCHPOINTS, Simulation
 from streams.tools.simulator.truth import Fact
 
-__all__ = ["Disturbance", "Fact", "Garbage", "Habits", "Pace", "Simulation", "generate"]
+__all__ = [
+    "DEFAULT_START_MS",
+    "Disturbance",
+    "Fact",
+    "Garbage",
+    "Habits",
+    "Pace",
+    "Simulation",
+    "arrivals_for",
+    "generate",
+]
 
-DEFAULT_START_MS = 1_767_225_600_000
+DEFAULT_START_MS: Final = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""
 
 
