@@ -15,8 +15,9 @@ from typing import Any, Final, Literal
 
 from cel_expr_python import cel
 
-from streams.definitions.cel_native import EvaluationError, Run, Translator, Untranslatable, doubles, reference
+from streams.definitions.cel_native import Run, Translator, Untranslatable, reference
 from streams.definitions.cel_syntax import Call, Constant, Index, Node, Select, SyntaxFault, children, parse, walk
+from streams.definitions.cel_values import EvaluationError, doubles
 from streams.definitions.model import Facts
 from streams.definitions.variables import Scope, visible
 
@@ -49,7 +50,7 @@ _WANTED: Final[dict[Result, str]] = {
 }
 
 
-class CelFault(ValueError):
+class CelFault(ValueError):  # noqa: N818 - what is wrong in a definition is a fault, everywhere
     """The text is no expression that may stand here; ``at`` is the character's position, from 0."""
 
     def __init__(self, message: str, at: int = 0) -> None:

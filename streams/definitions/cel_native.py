@@ -7,7 +7,6 @@ A differential property test holds it to cel-expr. Numbers are doubles: integers
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -25,14 +24,11 @@ from streams.definitions.cel_syntax import (
     Select,
     Unary,
 )
+from streams.definitions.cel_values import EvaluationError, as_double, contains, divide, equal
 from streams.definitions.model import Facts
 
 Run = Callable[[Facts], Any]
 DYN: Final = "dyn"
-
-
-class EvaluationError(Exception):
-    """The expression has no value: a missing key, a wrong type, an index out of range."""
 
 
 class Untranslatable(Exception):  # noqa: N818 - not an error: cel-expr evaluates what is not translated
@@ -41,77 +37,20 @@ class Untranslatable(Exception):  # noqa: N818 - not an error: cel-expr evaluate
 
 def reference(node: Node, names: Mapping[str, str]) -> str | None:
     """The declared variable that the node as a whole names: ``cart.items`` is one name, not a member."""
-    dotted = _dotted(node)
-    return dotted if dotted in names else None
+    name = dotted(node)
+    return name if name in names else None
 
 
-def _dotted(node: Node) -> str | None:
+def dotted(node: Node) -> str | None:
+    """``a.b.c`` of a name and its members; None for anything else."""
     match node:
         case Name(name=name):
             return name
         case Select(of=of, member=member):
-            head = _dotted(of)
+            head = dotted(of)
             return None if head is None else f"{head}.{member}"
         case _:
             return None
-
-
-def doubles(value: Any) -> Any:
-    """A copy in which every integer is a double."""
-    kind = type(value)
-    if kind is int:
-        return _double(value)
-    if kind is dict:
-        return {k: doubles(v) for k, v in value.items()}
-    if kind in (list, tuple, set, frozenset):
-        return [doubles(v) for v in value]
-    return value
-
-
-def _double(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def equal(a: Any, b: Any) -> bool:
-    """Equality across types: numbers by value, all else only with its own type, lists and maps by content."""
-    kind, other = type(a), type(b)
-    if kind is int:
-        a, kind = _double(a), float
-    if other is int:
-        b, other = _double(b), float
-    if kind is not other:
-        return False
-    if kind is list:
-        return len(a) == len(b) and all(map(equal, a, b))
-    if kind is dict:
-        return len(a) == len(b) and all(k in b and equal(v, b[k]) for k, v in a.items())
-    return bool(a == b)
-
-
-def contains(item: Any, container: Any) -> bool:
-    kind = type(container)
-    if kind is list:
-        if type(item) is str:
-            return item in container
-        return any(equal(item, other) for other in container)
-    if kind is dict:
-        if type(item) is str:
-            return item in container
-        if type(item) in (float, bool):
-            return False
-    raise EvaluationError("in")
-
-
-def divide(a: float, b: float) -> float:
-    """IEEE 754: by zero is infinite or no number, never an error."""
-    if b:
-        return a / b
-    if not a or a != a:
-        return math.nan
-    return math.copysign(math.inf, a) * math.copysign(1.0, b)
 
 
 _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -151,11 +90,11 @@ class Translator:
             return (lambda facts: facts(name)), declared if declared in ("double", "string", "bool") else DYN
         match node:
             case Constant(kind="int" | "double", value=value):
-                return (lambda facts: value), "double"
-            case Constant(kind="string" | "bool" as kind, value=value):
-                return (lambda facts: value), kind
+                return _constant(value), "double"
+            case Constant(kind="string" | "bool", value=value):
+                return _constant(value), node.kind
             case Constant(kind="null"):
-                return (lambda facts: None), DYN
+                return _constant(None), DYN
             case Select(of=of, member=member):
                 return _member(self.run(of), member), DYN
             case Index(of=of, by=Constant(kind="string", value=str(key))):
@@ -208,13 +147,17 @@ class Translator:
                 raise Untranslatable
 
 
+def _constant(value: Any) -> Run:
+    return lambda _: value
+
+
 def _member(of: Run, member: str) -> Run:
     def run(facts: Facts) -> Any:
         holder = of(facts)
         if type(holder) is not dict or member not in holder:
             raise EvaluationError(member)
         value = holder[member]
-        return _double(value) if type(value) is int else value
+        return as_double(value) if type(value) is int else value
 
     return run
 
@@ -225,7 +168,7 @@ def _item(of: Run, at: int) -> Run:
         if type(holder) is not list or at >= len(holder):
             raise EvaluationError(at)
         value = holder[at]
-        return _double(value) if type(value) is int else value
+        return as_double(value) if type(value) is int else value
 
     return run
 
@@ -276,7 +219,7 @@ def _minus(of: Run) -> Run:
     def run(facts: Facts) -> float:
         value = of(facts)
         if type(value) is int:
-            value = _double(value)
+            value = as_double(value)
         if type(value) is not float:
             raise EvaluationError("-")
         return -value
@@ -297,7 +240,7 @@ def _settled(runs: tuple[Run, ...], *, by: bool) -> Run:
                 failed = True
                 continue
             if value is by:
-                return by
+                return by is True
             if value is not otherwise:
                 failed = True
         if failed:
@@ -353,9 +296,9 @@ def _order(test: Callable[[Any, Any], bool], left: Run, right: Run, node: Node, 
     def run(facts: Facts) -> bool:
         a, b = left(facts), right(facts)
         if type(a) is int:
-            a = _double(a)
+            a = as_double(a)
         if type(b) is int:
-            b = _double(b)
+            b = as_double(b)
         if type(a) is not type(b) or type(a) not in _ORDERED:
             raise EvaluationError("order")
         return test(a, b)
@@ -386,9 +329,9 @@ def _arithmetic(op: str, left: Run, right: Run, *, known: bool) -> Run:
         a, b = left(facts), right(facts)
         kind = type(a)
         if kind is int:
-            a, kind = _double(a), float
+            a, kind = as_double(a), float
         if type(b) is int:
-            b = _double(b)
+            b = as_double(b)
         if kind is not type(b) or (kind is not float and (op != "+" or kind not in (str, list))):
             raise EvaluationError(op)
         return numbers(a, b)

@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 24
 LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 
 
-class SyntaxFault(ValueError):
+class SyntaxFault(ValueError):  # noqa: N818 - what is wrong in a definition is a fault, everywhere
     """The text is not an expression that is allowed here; ``at`` is the character's position, from 0."""
 
     def __init__(self, message: str, at: int) -> None:
@@ -175,7 +175,8 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise SyntaxFault(f"{text[at]!r} is not expected here", at)
+            hint = ", compare with ==" if text[at] == "=" else ""
+            raise SyntaxFault(f"{text[at]!r} is not expected here{hint}", at)
         kind = str(found.lastgroup) if found.lastgroup != "prefix" else "string"
         if kind != "space":
             out.append(_Token(kind, found.group(), at, found.end(), found.group("prefix") or ""))
@@ -314,7 +315,7 @@ class _Parser:
                     node = Select(node, member.text, node.start, member.end)
                     continue
                 if member.text in LOOPS:
-                    raise SyntaxFault(f"{member.text}() loops over its items, which conditions may not do", member.start)
+                    raise SyntaxFault(f"{member.text}() loops, which conditions may not do", member.start)
                 arguments, end = self._arguments(")")
                 node = Call(member.text, node, arguments, node.start, end)
             elif self._is("["):

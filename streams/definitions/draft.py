@@ -1,0 +1,153 @@
+"""A definition while it is read: what is known so far, and how event names and conditions are read.
+
+Owns the translation of event names, the compilation of expressions with their places, and the register of names that
+must be unique over all files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from streams.contracts.touchpoint import RESERVED_PREFIX
+from streams.definitions.cel import CelExpression, CelFault, Result, compile_expression
+from streams.definitions.channels import CHANNELS
+from streams.definitions.faults import Report, near
+from streams.definitions.model import (
+    Action,
+    Channel,
+    EventInfo,
+    EventRef,
+    Journey,
+    Milestone,
+    Satisfaction,
+    Segment,
+    Time,
+)
+from streams.definitions.names import STANDARD_EVENTS
+from streams.definitions.positions import Node
+from streams.definitions.table import Table, read_text
+from streams.definitions.variables import Scope
+
+MAX_REFS: Final = 100
+"""Event names in one list."""
+
+
+@dataclass(slots=True)
+class Draft:
+    report: Report
+    time: Time = field(default_factory=Time)
+    aliases: dict[str, str] = field(default_factory=dict)
+    events: dict[str, EventInfo] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=lambda: dict(CHANNELS))
+    satisfaction: Satisfaction = field(default_factory=Satisfaction)
+    segments: dict[str, Segment] = field(default_factory=dict)
+    journeys: dict[str, Journey] = field(default_factory=dict)
+    milestones: dict[str, Milestone] = field(default_factory=dict)
+    actions: dict[str, Action] = field(default_factory=dict)
+    expressions: list[tuple[CelExpression, Node]] = field(default_factory=list)
+    durations: list[tuple[int, Node]] = field(default_factory=list)
+    """Lengths of time for which a profile must be remembered, with their places."""
+    _names: dict[tuple[str, str], Node] = field(default_factory=dict)
+
+    def claim(self, kind: str, name: str, place: Node) -> bool:
+        """Whether the name is still free; a second use is a fault that names the first."""
+        first = self._names.setdefault((kind, name), place)
+        if first is place:
+            return True
+        where = f"line {first.line}" if first.file == place.file else f"{first.file}:{first.line}"
+        self.report.fault(place, f"{kind} {name!r} is defined twice", f"first in {where}")
+        return False
+
+    def place(self, kind: str, name: str) -> Node:
+        return self._names[kind, name]
+
+    def known(self, kind: str) -> list[str]:
+        """All names of that kind, those included whose definition has faults."""
+        return [name for of, name in self._names if of == kind]
+
+    def event(self, node: Node, what: str) -> str | None:
+        """The standard name of an event that a rule names."""
+        name = read_text(node, self.report, what)
+        if name is None:
+            return None
+        if name.startswith(RESERVED_PREFIX):
+            self.report.fault(node, f"{name!r} is a command of the workers, no event", "journey.* is reserved")
+            return None
+        standard = self.aliases.get(name, name)
+        if standard not in STANDARD_EVENTS and standard not in self.events:
+            known = STANDARD_EVENTS | self.aliases.keys() | self.events.keys()
+            hint = near(name, known) or "declare it under `events:` if it is meant"
+            self.report.warn(node, f"{name!r} is not a standard event name", hint)
+        return standard
+
+    def ref(self, node: Node, what: str) -> EventRef | None:
+        """``Product Added`` or ``{event: page, where: "..."}``."""
+        if node.kind != "map":
+            name = self.event(node, what)
+            return None if name is None else EventRef(name)
+        table = Table(node, self.report, what)
+        inner = table.need("event", "an event name, perhaps with a `where`")
+        name = None if inner is None else self.event(inner, "'event'")
+        where = self.expression(table.take("where"), "event", "bool", "'where'")
+        table.finish()
+        return None if name is None else EventRef(name, where)
+
+    def refs(self, node: Node | None, what: str) -> tuple[EventRef, ...]:
+        """One event or a list of them; none twice."""
+        if node is None:
+            return ()
+        if node.kind == "list" and not node.items:
+            self.report.fault(node, f"{what} is an empty list")
+        if len(node.items) > MAX_REFS:
+            self.report.fault(node, f"{what} names more than {MAX_REFS} events")
+            return ()
+        out: dict[EventRef, None] = {}
+        for item in node.items if node.kind == "list" else [node]:
+            ref = self.ref(item, what)
+            if ref is None:
+                continue
+            if ref in out:
+                self.report.fault(item, f"{ref.event!r} is given twice in {what}")
+            out[ref] = None
+        return tuple(out)
+
+    def refs_with_where(self, table: Table, what: str) -> tuple[EventRef, ...]:
+        """The keys ``event`` and ``where`` that stand among others: in a goal, in a count."""
+        refs = self.refs(table.need("event"), what)
+        where = self.expression(table.take("where"), "event", "bool", "'where'")
+        if where is None:
+            return refs
+        if any(ref.where is not None for ref in refs):
+            self.report.fault(table.key_place("where"), "'where' is given twice: here and at the event")
+        return tuple(replace(ref, where=where) for ref in refs)
+
+    def expression(self, node: Node | None, scope: Scope, result: Result, what: str) -> CelExpression | None:
+        if node is None:
+            return None
+        if node.kind == "scalar" and isinstance(node.scalar, bool | int | float):
+            text: str | None = node.text
+        else:
+            text = read_text(node, self.report, what, limit=1024)
+        if text is None:
+            return None
+        try:
+            expression = compile_expression(text, scope, result)
+        except CelFault as fault:
+            hint = f"at {text.strip()[fault.at :][:24]!r}" if fault.at < len(text.strip()) else None
+            self.report.fault(node, f"{what}: {fault}", hint)
+            return None
+        if result == "bool" and not expression.uses:
+            answer = "true" if expression.test(_no_facts) else "false"
+            self.report.fault(node, f"{what} is always {answer}: it reads no variable", "name a variable, or remove it")
+            return None
+        self.expressions.append((expression, node))
+        return expression
+
+    def remember(self, ms: int | None, node: Node) -> None:
+        if ms is not None:
+            self.durations.append((ms, node))
+
+
+def _no_facts(name: str) -> Any:
+    raise KeyError(name)
