@@ -136,7 +136,7 @@ class EmbeddedKafka:
                     "kafka.Kafka",
                     str(self._properties_file),
                 ],
-                self._lock if self._lock is not None else -1,
+                [self._lock] if self._lock is not None else [],
             )
             self._process.wait_until(self._answers, READY_S)
         except BaseException as error:

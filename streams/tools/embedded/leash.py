@@ -1,8 +1,8 @@
 """Runs one command so that it never outlives the process that asked for it, not even after a kill -9.
 
-Run as a script, with nothing but the standard library: ``leash.py PARENT GRACE HELD_FD COMMAND…``. It is the leader of
-its own process group, so a Ctrl-C in the terminal does not reach the command: whoever started it decides the order.
-HELD_FD is the lock of the data folder (-1: none): open here and in the command, so it is free when both have ended.
+Run as a script, with nothing but the standard library: ``leash.py PARENT GRACE FDS COMMAND…``. It is the leader of its
+own process group, so a Ctrl-C in the terminal does not reach the command: whoever started it decides the order. FDS
+(numbers with commas) stay open here and in the command, so a lock or a pipe among them tells when both have ended.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run(parent: int, grace_s: float, held_fd: int, command: list[str]) -> int:
-    held = [held_fd] if held_fd >= 0 else []
+def run(parent: int, grace_s: float, held: list[int], command: list[str]) -> int:
     child = subprocess.Popen(command, pass_fds=held, preexec_fn=_die_with_parent)  # noqa: S603, PLW1509 - one thread
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -48,6 +47,7 @@ def run(parent: int, grace_s: float, held_fd: int, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    code = run(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    fds = [int(number) for number in sys.argv[3].split(",")]
+    code = run(int(sys.argv[1]), float(sys.argv[2]), fds, sys.argv[4:])
     # A command that a signal ended is reported as a shell would.
     sys.exit(code if code >= 0 else 128 - code)

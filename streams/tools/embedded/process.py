@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,8 @@ class Process:
         self.name = name
         self.log = log
         self._leash: subprocess.Popen[bytes] | None = None
+        self._life: int | None = None
+        """A pipe that only the service's processes hold the other end of: it ends when the last of them has."""
 
     @property
     def running(self) -> bool:
@@ -55,18 +57,26 @@ class Process:
         """Id of the process group, while it runs."""
         return self._leash.pid if self._leash is not None and self.running else None
 
-    def start(self, command: list[str], held_fd: int = -1) -> None:
+    def start(self, command: list[str], held: Sequence[int] = ()) -> None:
+        """``held``: file descriptors, for example of a lock, that stay open as long as anything of the service runs."""
+        self._end(signal.SIGKILL)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(self.log.suffix + ".1"))
-        with self.log.open("wb") as output:
-            self._leash = subprocess.Popen(  # noqa: S603 - the command is built here, nothing of it is a shell's
-                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(GRACE_S), str(held_fd), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[held_fd] if held_fd >= 0 else [],
-            )
+        self._life, other_end = os.pipe()
+        passed = [other_end, *held]
+        arguments = [str(os.getpid()), str(GRACE_S), ",".join(map(str, passed))]
+        try:
+            with self.log.open("wb") as output:
+                self._leash = subprocess.Popen(  # noqa: S603 - the command is built here, nothing of it is a shell's
+                    [sys.executable, "-I", "-S", str(LEASH), *arguments, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=passed,
+                )
+        finally:
+            os.close(other_end)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Return once ``ready`` says so; an EmbeddedError if the service ends or the time passes first."""
@@ -100,23 +110,27 @@ class Process:
 
     def stop(self) -> None:
         """In order, and by force if that takes too long."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """At once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
         if self._leash is None:
             return
         if self.running:
-            _signal(self._leash.pid, signal.SIGTERM)
+            _signal(self._leash.pid, number)
             try:
                 self._leash.wait(GRACE_S)
             except subprocess.TimeoutExpired:
                 _signal(self._leash.pid, signal.SIGKILL)
         self._leash.wait()
-
-    def kill(self) -> None:
-        """At once, as a power cut would."""
-        if self._leash is None:
-            return
-        if self.running:
-            _signal(self._leash.pid, signal.SIGKILL)
-        self._leash.wait()
+        if self._life is not None:
+            # The kernel takes a moment to end a process with much memory; until then its port and lock are held.
+            os.read(self._life, 1)
+            os.close(self._life)
+            self._life = None
 
 
 def _signal(group: int, number: int) -> None:
