@@ -34,6 +34,7 @@ LIMIT: Final = 32
 LATENESS_MS: Final = 10_000
 """Entries are kept this much longer than the preset's window, for what arrives out of order."""
 MAX_TEXT: Final = 64
+MAX_NUMBER: Final = 1 << 53
 
 Family = Literal["rage", "dead", "error", "u_turn", "cursor", "slow"]
 Properties = Mapping[str, Any]
@@ -77,8 +78,8 @@ class ClickPreset(ABC):
 
 
 def number(value: object) -> bool:
-    """Whether it is a finite number."""
-    return type(value) is int or (type(value) is float and value - value == 0.0)
+    """Whether it is a number that can be a place, a count or a duration; no NaN, nothing that could not be stored."""
+    return (type(value) is int or type(value) is float) and -MAX_NUMBER <= value <= MAX_NUMBER
 
 
 def text(value: object) -> bool:
