@@ -13,7 +13,7 @@ from typing import Final
 from streams.contracts.touchpoint import Touchpoint
 from streams.tools.simulator.disturbance import Disturbance, Garbage
 from streams.tools.simulator.pace import Habits, Pace
-from streams.tools.simulator.simulation import VISIT_TOUCHPOINTS, Simulation
+from streams.tools.simulator.simulation import VISIT_TOUCHPOINTS, Simulation, customers_for
 from streams.tools.simulator.truth import Fact
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Pace",
     "Simulation",
     "arrivals_for",
+    "customers_for",
     "generate",
 ]
 

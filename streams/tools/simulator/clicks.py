@@ -29,7 +29,7 @@ def click(c: Customer, path: str, x: int, y: int, target: str) -> Touchpoint:
 
 
 def step(c: Customer, path: str) -> Steps:
-    """An ordinary step on a page whose clicks are recorded, or one of the bursts."""
+    """An ordinary step on a page whose clicks are recorded, or one of the bursts, each at most once a visit."""
     h, rng = c.world.habits, c.rng
     draw = rng.random()
     for share, burst in (
@@ -39,7 +39,8 @@ def step(c: Customer, path: str) -> Steps:
         (h.page_loop, loop),
         (h.thrashed_cursor, thrash),
     ):
-        if draw < share:
+        if draw < share and burst.__name__ not in c.bursts:
+            c.bursts.add(burst.__name__)
             yield from burst(c, path)
             return
         draw -= share

@@ -29,12 +29,6 @@ def sign_up(c: Customer) -> Steps:
         c.told("Onboarding Completed", None, channel="web")
 
 
-def plan_renewal(c: Customer) -> None:
-    """Sets the day by which the membership must be renewed; to be called before the customer is identified."""
-    pace = c.world.pace
-    c.renewal_due_at = c.world.now + pace.renewal_by_ms + pace.renewal_notice_ms + c.about(pace.renewal_notice_ms)
-
-
 def renew(c: Customer) -> Steps:
     """The notice, then a look at the plans, then the renewal; or nothing, or the cancellation page."""
     pace, habits = c.world.pace, c.world.habits

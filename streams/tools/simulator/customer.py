@@ -24,14 +24,25 @@ Steps = Generator[int, None, None]
 class World:
     """What all customers share: the moment, the tables, what has been said and the book of truth."""
 
-    __slots__ = ("book", "habits", "now", "pace", "said", "spawn")
+    __slots__ = ("book", "habits", "joined", "now", "pace", "said", "spawn")
 
-    def __init__(self, now: int, pace: Pace, habits: Habits, book: Book | None, spawn: Callable[[Steps], None]) -> None:
+    def __init__(
+        self,
+        now: int,
+        pace: Pace,
+        habits: Habits,
+        book: Book | None,
+        spawn: Callable[[Steps], None],
+        joined: Callable[[Customer], None],
+    ) -> None:
         self.now = now
         self.pace = pace
         self.habits = habits
         self.book = book
         self.spawn = spawn
+        """Begins something that goes on beside everything else."""
+        self.joined = joined
+        """Is told when a customer has been identified for the first time."""
         self.said: list[Touchpoint] = []
 
 
@@ -60,6 +71,7 @@ class Customer:
     __slots__ = (
         "anonymous_visits",
         "away",
+        "bursts",
         "cart",
         "channel",
         "club_member",
@@ -122,6 +134,8 @@ class Customer:
         self.decided = False
         """Came back to buy what was left behind."""
         self.recorded = False
+        self.bursts: set[str] = set()
+        """Click bursts of this visit."""
         self.last_search = ""
         self.searched_at: int | None = None
         self.contacts: list[Contact] = []
@@ -198,6 +212,11 @@ class Customer:
         self.visitor = Visitor(None, f"a-{self.name[2:]}-{self.anonymous_visits}", self.world.book)
         self.cart = {}
 
+    def _renewal_due_at(self) -> int:
+        """The day by which the membership must be renewed: some time after the notice (``club.renew``) will come."""
+        pace = self.world.pace
+        return self.world.now + pace.renewal_by_ms + pace.renewal_notice_ms + self.about(pace.renewal_notice_ms)
+
     def identify(self) -> None:
         """The customer says who they are; the profile changes, for identities are not joined."""
         left_behind = list(self.cart.values()) if self.visitor is not self.known else []
@@ -213,7 +232,8 @@ class Customer:
                 traits["push_token"] = f"token-{self.name}"
             if self.staff:
                 traits["staff"] = True
-            if self.renewal_due_at is not None:
+            if self.club_member:
+                self.renewal_due_at = self._renewal_due_at()
                 traits["renewal_due_at"] = self.renewal_due_at
                 if self.known.ledger is not None:
                     self.known.ledger.renewal_due_at = self.renewal_due_at
@@ -221,6 +241,7 @@ class Customer:
                 channel: self.chance(self.world.habits.consents) for channel in ("email", "push", "sms")
             }
             self.say("identify", traits=traits, consent=consent, time_zone=self.place[0], locale=self.place[1])
+            self.world.joined(self)
         else:
             self.say("Logged In")
         for product, quantity in left_behind:  # the shop takes the anonymous cart over

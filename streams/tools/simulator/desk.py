@@ -20,7 +20,7 @@ SUPPORT: Final = "support"
 class Case:
     """What is remembered about one case while it lasts."""
 
-    __slots__ = ("id", "mood", "solved", "topic", "transfers", "waited_at")
+    __slots__ = ("id", "mood", "reopened_at", "solved", "topic", "transfers", "waited_at")
 
     def __init__(self, case_id: str, topic: str) -> None:
         self.id = case_id
@@ -30,6 +30,7 @@ class Case:
         self.solved = False
         self.transfers: list[int] = []
         self.waited_at: int | None = None
+        self.reopened_at: int | None = None
 
 
 def ask(c: Customer, topic: str) -> Steps:
@@ -60,7 +61,9 @@ def ask(c: Customer, topic: str) -> Steps:
             case.mood -= 0.5
             yield c.about(pace.come_back_ms)
             t = c.told("Case Reopened", None, channel="web", case_id=case.id, topic=topic)
-            c.hit("case_reopened", SUPPORT, t, instance=case.id)
+            if case.reopened_at is None or c.world.now - case.reopened_at > pace.case_reopened_ms:
+                c.hit("case_reopened", SUPPORT, t, instance=case.id)
+            case.reopened_at = c.world.now
             continue
         if case.solved or not c.chance(habits.comes_back):
             break

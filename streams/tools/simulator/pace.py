@@ -45,6 +45,7 @@ class Pace:
     away_ms: int = 32 * HOUR
     away_least_ms: int = 3 * HOUR
     back_after_reminder_ms: int = 25 * MINUTE
+    """Longer than the windows of the shop's frictions, so that a reminder's visit starts clean."""
 
     # Parcels.
     pack_ms: int = 5 * HOUR
@@ -95,6 +96,9 @@ class Pace:
     profile_ms: int = 3 * DAY
     renewal_within_ms: int = 90 * DAY
     renewal_by_ms: int = 7 * DAY
+    cancel_page_seen_ms: int = DAY
+    verification_resent_ms: int = HOUR
+    coupon_denied_ms: int = 10 * MINUTE
     comparing_ms: int = 2 * DAY
     renewing_ms: int = HOUR
     support_within_ms: int = 7 * DAY
@@ -110,6 +114,7 @@ class Pace:
     long_wait_within_ms: int = HOUR
     passed_around_ms: int = DAY
     slow_case_ms: int = 2 * DAY
+    case_reopened_ms: int = 7 * DAY
     survey_unanswered_ms: int = 3 * DAY
     follow_up_within_ms: int = 90 * DAY
     told_us_ms: int = 7 * DAY

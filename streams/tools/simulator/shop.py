@@ -35,6 +35,7 @@ def visit(c: Customer) -> Steps:
     c.session = f"s-{c.prefix}{c.visits}"
     c.recorded = not app and c.chance(habits.clicks_recorded)
     c.helped = False
+    c.bursts.clear()
     if not c.identified or (not c.decided and c.chance(habits.anonymous)):
         c.arrive_unknown()
         if c.recorded:

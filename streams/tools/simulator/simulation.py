@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
+from math import log
+from typing import Final
 
 from streams.contracts.outputs import Trigger
 from streams.contracts.touchpoint import Touchpoint
@@ -17,8 +19,8 @@ from streams.tools.simulator.disturbance import Disturbance, Disturbances
 from streams.tools.simulator.pace import Habits, Pace
 from streams.tools.simulator.truth import Book, Fact
 
-VISIT_TOUCHPOINTS = 11.0
-"""Mean of a visit with all that follows it, measured; only the spread of first visits depends on it."""
+VISIT_TOUCHPOINTS: Final = 5.5
+"""Mean of a visit with all that follows it, measured; the spread of first visits and ``customers_for`` need it."""
 
 
 def iter_nothing() -> Steps:
@@ -40,7 +42,8 @@ class Walk:
 class Simulation:
     """Customers who live at a pace from ``start_ms`` on.
 
-    ``arrivals_ms`` is the time over which they come for the first time. ``run`` goes in front of every event_id, so
+    ``arrivals_ms`` is the time over which they come for the first time; without it they come as if they had always
+    been there, so that the rate is the same from the beginning. ``run`` goes in front of every event_id, so
     that a second run with the same customers repeats none. ``keep_truth`` costs about half of the speed.
     """
 
@@ -61,7 +64,7 @@ class Simulation:
             raise ValueError(f"a simulation needs at least 1 customer, not {customers}")
         self.pace = pace or Pace()
         self.book = Book(self.pace) if keep_truth else None
-        self.world = World(start_ms, self.pace, habits or Habits(), self.book, self._spawn)
+        self.world = World(start_ms, self.pace, habits or Habits(), self.book, self._spawn, self._joined)
         self._disturbances = Disturbances(disturbance or Disturbance(), seed, self.pace.transport_ms)
         self._tickets = 0
         self._queue: list[tuple[int, int, Walk]] = []
@@ -70,14 +73,16 @@ class Simulation:
         self._seed = seed
         self._run = run
         self._emitted = 0
-        spread = self.pace.away_ms if arrivals_ms is None else arrivals_ms
-        # First visits come evenly; which customer comes when depends on the number alone.
+        pause = self.pace.away_ms + self.pace.away_least_ms
+        # Which customer comes when depends on the number alone.
         for index in range(customers):
             walk = Walk()
             walk.steps = self._first(index, walk)
             walk.ticket = index
             place = index * 7_919 % customers if customers % 7_919 else index
-            self._queue.append((start_ms + place * spread // customers, index, walk))
+            share = (place + 0.5) / customers
+            after = -log(1.0 - share) * pause if arrivals_ms is None else share * arrivals_ms
+            self._queue.append((start_ms + int(after), index, walk))
         self._tickets = customers
         heapify(self._queue)
 
@@ -90,6 +95,12 @@ class Simulation:
         c = Customer(self.world, self._seed, index, self._run)
         self._known[index] = (c, walk)
         yield from life(c)
+
+    def _joined(self, c: Customer) -> None:
+        if c.club_member:
+            self._spawn(club.renew(c))
+        elif c.chance(self.world.habits.join_club):
+            self._spawn(club.sign_up(c))
 
     def _spawn(self, steps: Steps) -> None:
         walk = Walk()
@@ -175,23 +186,19 @@ class Simulation:
         return self.book.close(until_ms)
 
 
+def customers_for(rate: float, pace: Pace) -> int:
+    """How many customers make about so many touchpoints a second at that pace."""
+    return max(1, round(rate / 1_000 * (pace.away_ms + pace.away_least_ms) / VISIT_TOUCHPOINTS))
+
+
 def life(c: Customer) -> Steps:
     """Visits with pauses between them, and what grows out of a visit. Its pauses between visits may be cut short."""
-    world, pace, habits = c.world, c.world.pace, c.world.habits
-    if c.club_member:
-        club.plan_renewal(c)
-    settled = False
+    pace, habits = c.world.pace, c.world.habits
     while True:
         if not c.decided and c.chance(habits.asks_help):
             yield from desk.ask(c, c.rng.choice(catalogue.TOPICS))
         else:
             yield from shop.visit(c)
-        if c.identified and not settled:
-            settled = True
-            if c.club_member:
-                world.spawn(club.renew(c))
-            elif c.chance(habits.join_club):
-                world.spawn(club.sign_up(c))
         if c.trouble is not None and c.chance(habits.asks_after_trouble):
             topic, c.trouble = c.trouble, None
             yield c.about(pace.form_most_ms)
