@@ -15,6 +15,12 @@ from typer.main import get_command
 
 COMMANDS: Final[dict[str, str]] = {
     # command: module:typer app or function
+    "validate": "streams.cli.definitions_validate:validate",
+    "definitions": "streams.cli.definitions_group:app",
+    "emit": "streams.cli.emit:emit",
+    "tail": "streams.cli.tail:tail",
+    "topics": "streams.cli.topics:app",
+    "kafka": "streams.cli.kafka:app",
     "simulate": "streams.cli.simulate:simulate",
 }
 

@@ -203,7 +203,7 @@ def _references(node: Node, names: Mapping[str, str]) -> set[str]:
 
 def _checked(text: str, tree: Node, scope: Scope) -> tuple[Any, bool]:
     """The compiled program, and whether integers in it were made doubles."""
-    edits = sorted(_edits(tree, within_index=False))
+    edits = sorted(_edits(tree, text, within_index=False))
     env = _environment(scope)
     try:
         return env.compile(_edited(text, edits)), True
@@ -218,21 +218,22 @@ def _checked(text: str, tree: Node, scope: Scope) -> tuple[Any, bool]:
     raise CelFault(*_located(problem, text, edits))
 
 
-def _edits(node: Node, *, within_index: bool) -> list[tuple[int, str]]:
+def _edits(node: Node, text: str, *, within_index: bool) -> list[tuple[int, str]]:
     """Insertions that make integers and sizes doubles; what stands in an index stays an integer."""
     if within_index:
         return []
     out: list[tuple[int, str]] = []
     match node:
-        case Constant(kind="int", end=end, start=start) if end - start < 20:
-            out.append((end, ".0"))
+        case Constant(kind="int", start=start, end=end):
+            # Its place includes the parentheses around it.
+            out.append((start + len(text[start:end].rstrip(") \t\r\n")), ".0"))
         case Call(function="size", start=start, end=end):
             out += [(start, "double("), (end, ")")]
         case _:
             pass
     for child in children(node):
         by = isinstance(node, Index) and child is node.by
-        out += _edits(child, within_index=by)
+        out += _edits(child, text, within_index=by)
     return out
 
 
