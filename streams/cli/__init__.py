@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import Any, Final
 
-import click
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -28,10 +27,10 @@ COMMANDS: Final[dict[str, str]] = {
 class LazyGroup(TyperGroup):
     """Imports a command's module when the command is named, so that ``journey --help`` is quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is click's
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is click's
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
