@@ -5,6 +5,7 @@ from __future__ import annotations
 from streams.engine import actions, deadlines, facts, journeys
 from streams.engine.plan import SEPARATOR, Plan
 from streams.engine.step import Step
+from streams.engine.timers import anniversary
 
 
 def adopt(step: Step, old: Plan, new: Plan) -> bool:
@@ -52,6 +53,13 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
             del inst.stalled[name]
             changed = True
     changed = _windows(step, old, new) or changed
+    for name in new.anniversaries:
+        if name not in p.anniversaries:
+            years = 1
+            while anniversary(p.first_seen, years) <= step.watermark:
+                years += 1
+            p.anniversaries[name] = [years - 1, anniversary(p.first_seen, years)]
+            changed = True
     for name in [n for n in p.segments if n not in new.segment_names]:
         p.segments.remove(name)
         step.find("segment_left", name, time=step.t, reason="definition")

@@ -45,7 +45,7 @@ def learn(step: Step, route: Route) -> None:
 
 def run_rules(step: Step, route: Route) -> None:
     p = step.p
-    if route.journeys:
+    if route.has_goals or step.goals:
         step.goals.clear()
         journeys.find_goals(step, route)
     if p.triggers:
@@ -54,7 +54,7 @@ def run_rules(step: Step, route: Route) -> None:
         friction.observe(step, route)
     if route.journeys:
         journeys.apply(step, route)
-    if step.dirty and p.open:
+    if step.dirty & step.plan.leave_reads and p.open:
         journeys.leave_where_due(step)
     if route.ended_absences or route.started_absences:
         friction.answer(step, route)

@@ -37,7 +37,7 @@ from streams.engine.plan import Plan, Route
 from streams.engine.state import Profile, fingerprint, remember, seen_key
 from streams.engine.step import Step
 from streams.engine.store import Store
-from streams.engine.timers import DECIDED, EPSILON, Timer, fire, next_due, next_timer
+from streams.engine.timers import DECIDED, EPSILON, Timer, anniversary, fire, next_due, next_timer
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
@@ -130,23 +130,33 @@ class Engine:
         time = self.plan.time
         lateness = time.allowed_lateness_ms
         watermark = self.watermark
+        skew = time.permitted_skew_ms
         counts = out.counts
+        store = self.store
+        hot = store.hot
+        routes = self.plan.routes
+        processed = 0
         for tp in touchpoints:
-            if tp.type.startswith(RESERVED_PREFIX):
-                self._command(tp)
-                counts.processed += 1
-                continue
-            t, how = clock.corrected(tp, time)
-            if how:
+            route = routes.get(tp.type)
+            if route is None:
+                if tp.type.startswith(RESERVED_PREFIX):
+                    self._command(tp)
+                    processed += 1
+                    continue
+                route = self.plan.route(tp.type)
+            t = tp.occurred_at
+            record = tp.record_time
+            if record is not None and (tp.sent_at is not None or t > record + skew):
+                t, how = clock.corrected(tp, time)
                 if how == clock.CUT:
                     counts.skew_cut += 1
-                else:
+                elif how == clock.CORRECTED:
                     counts.skew_corrected += 1
             if watermark is not None and t < watermark - time.too_late_ms:
                 counts.too_late += 1
                 continue
             profile_id = tp.customer_id or tp.anonymous_id or ""
-            p = self.store.get(profile_id)
+            p = hot.get(profile_id) or store.get(profile_id)
             event = seen_key(tp.event_id)
             if p is None:
                 rejection = self._misrouted(tp, profile_id)
@@ -159,17 +169,18 @@ class Engine:
                 if held & 0xFFFFFFFF != fingerprint(tp):
                     counts.conflicting += 1
                 continue
-            mark = clock.candidate(t, tp.record_time, lateness)
+            mark = clock.candidate(t, record, lateness)
             if watermark is None or mark > watermark:
                 watermark = self.watermark = step.watermark = mark
-                heap = self.store.heap
+                heap = store.heap
                 if heap and heap[0][0] < mark:
                     self._fire_partition(mark)
-                    p = self.store.get(profile_id)
+                    p = store.get(profile_id)
             if p is None:
                 p = self._new_profile(profile_id, t)
-            self._apply(p, tp, t, event)
-            counts.processed += 1
+            self._apply(p, tp, t, event, route)
+            processed += 1
+        counts.processed += processed
         return self._end()
 
     def advance(self, to_ms: int, now_ms: int | None) -> Outputs:
@@ -268,18 +279,18 @@ class Engine:
 
     def _new_profile(self, profile_id: str, t: int) -> Profile:
         p = Profile(profile_id, first_seen=t, last_seen=t)
-        self.store.add(p)
         due = t + self.plan.time.forget_after_ms
+        for name in self.plan.anniversaries:
+            first = anniversary(t, 1)
+            p.anniversaries[name] = [0, first]
+            due = min(due, first)
         p.next_due = due
+        self.store.add(p)
         self.store.push(p, due)
-        for _ in self.plan.anniversaries:
-            self._recount(p)
-            break
         return p
 
-    def _apply(self, p: Profile, tp: Touchpoint, t: int, event: bytes) -> None:
+    def _apply(self, p: Profile, tp: Touchpoint, t: int, event: bytes, route: Route) -> None:
         step = self._step
-        route = self.plan.route(tp.type)
         if not route.known:
             self._note_unused(route.event)
         actor = tp.actor or route.actor
@@ -299,6 +310,8 @@ class Engine:
             p.last_seen = t
         elif t < p.first_seen:
             p.first_seen = t
+            for passed in p.anniversaries.values():
+                passed[1] = anniversary(t, passed[0] + 1)
         application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id
@@ -318,7 +331,8 @@ class Engine:
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
             satisfaction.observe(step, tp)
         segments.observe(step)
-        application.conclude(step)
+        if step.found or step.view:
+            application.conclude(step)
 
     def _note_unused(self, event: str) -> None:
         n = self._unused.get(event)

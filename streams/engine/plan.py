@@ -147,8 +147,7 @@ class Route:
     presets: tuple[tuple[RulePlan, ClickPreset], ...] = ()
     cancels: dict[str, tuple[Expression | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
-    conditional: bool = False
-    """Some reference has a ``where``."""
+    has_goals: bool = False
 
 
 class Plan:
@@ -161,6 +160,9 @@ class Plan:
         self.journeys: dict[str, JourneyPlan] = {}
         self.rules: dict[str, RulePlan] = {}
         self.presets: dict[str, ClickPreset] = {}
+        self.waiting_presets: dict[str, ClickPreset] = {}
+        """Those that wait for silence."""
+        self.leave_reads = 0
         self.segments = tuple(SegmentPlan(s, facts.groups(s.where.uses)) for s in definition.segments)
         self.segment_names = frozenset(s.name for s in definition.segments)
         self.segment_reads = 0
@@ -231,6 +233,7 @@ class Plan:
             goals.setdefault(ref.event, []).append(ref.where)
         moved: set[str] = set()
         for _, _, reads in plan.leaves:
+            self.leave_reads |= reads
             for bit, events in facts.EVENTS_OF.items():
                 if reads & bit:
                     moved.update(events)
@@ -274,6 +277,8 @@ class Plan:
         else:
             preset = PRESETS[rule.preset]
             self.presets[plan.key] = preset
+            if preset.family == "dead":
+                self.waiting_presets[plan.key] = preset
             for event in sorted(preset.reads):
                 route = self._route(event)
                 route.named = True
@@ -305,16 +310,7 @@ class Plan:
             self.routes[own] = self._route(standard)
         for route in self.routes.values():
             route.known = route.known or route.named or route.handled
-            route.conditional = any(
-                where is not None
-                for where in (
-                    *(w for j in route.journeys for _, w in j.entries),
-                    *(w for j in route.journeys for w in j.goals),
-                    *(w for _, w in (*route.counts, *route.ended_absences, *route.started_absences)),
-                    *(w for _, _, w in route.sequences),
-                    *(w for ws in route.cancels.values() for w in ws),
-                )
-            )
+            route.has_goals = any(jr.goals for jr in route.journeys)
 
 
 def _expressions(action: Action) -> Iterable[Expression]:

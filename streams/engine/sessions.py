@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.engine.facts import FLOW
 from streams.engine.friction import tidy
-from streams.engine.state import CHANNELS, Profile, set_last
+from streams.engine.state import CHANNELS, Profile
 from streams.engine.step import Step
 
 
@@ -44,7 +44,6 @@ def touch(step: Step) -> None:
             channels[channel] = n + 1
         elif len(channels) < CHANNELS:
             channels[channel] = 1
-        set_last(p, "channel", channel, t)
     step.dirty |= FLOW
 
 

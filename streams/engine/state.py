@@ -112,7 +112,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """Product -> [price, time of price, [[time, change of quantity], ...]]."""
     cart_cleared: int = -1
     last: dict[str, list[Any]] = {}
-    """search, product, category, path, intent, topic, channel, emotion, locale, time_zone -> [value, time]."""
+    """search, product, category, path, intent, topic, emotion, locale, time_zone -> [value, time]."""
     traits: dict[str, list[Any]] = {}
     consent: dict[str, list[Any]] = {}
     contacts: dict[str, Contact] = {}
@@ -139,7 +139,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     # rest
     segments: list[str] = []
     triggers: list[Issued] = []
-    anniversaries: dict[str, int] = {}
+    anniversaries: dict[str, list[int]] = {}
+    """Milestone -> [years passed, when the next one is due]."""
     next_due: int = NEVER
     """Lower bound of the profile's next timer; exact after each recount."""
 

@@ -42,11 +42,12 @@ def next_due(step: Step, p: Profile) -> int:
             due = inst.opened + journey.within_ms
     for absence in p.absences.values():
         due = min(due, absence[0])
-    for key, state in p.clicks.items():
-        preset = plan.presets.get(key)
-        click_due = preset.next_due(state) if preset is not None else None
-        if click_due is not None and click_due < due:
-            due = click_due
+    if p.clicks:
+        for key, preset in plan.waiting_presets.items():
+            state = p.clicks.get(key)
+            click_due = preset.next_due(state) if state else None
+            if click_due is not None and click_due < due:
+                due = click_due
     session_end = p.session_start > 0 and plan.session_timer
     for issued in p.triggers:
         if issued.session_end:
@@ -56,7 +57,9 @@ def next_due(step: Step, p: Profile) -> int:
     if session_end:
         due = min(due, sessions.end_of(step, p))
     for name in plan.anniversaries:
-        due = min(due, anniversary(p.first_seen, p.anniversaries.get(name, 0) + 1))
+        passed = p.anniversaries.get(name)
+        if passed is not None and passed[1] < due:
+            due = passed[1]
     return due
 
 
@@ -69,8 +72,9 @@ def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | Non
         if p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
             best = min(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
         for name in plan.anniversaries:
-            due = anniversary(p.first_seen, p.anniversaries.get(name, 0) + 1)
-            best = min(best, Timer(due, ANNIVERSARY, 0, "anniversary", name))
+            passed = p.anniversaries.get(name)
+            if passed is not None:
+                best = min(best, Timer(passed[1], ANNIVERSARY, 0, "anniversary", name))
     for ik, inst in p.open.items():
         if only is None or any(jr.journey.name == inst.journey for jr in only.journeys):
             best = _of_instance(plan, ik, inst, best)
@@ -84,9 +88,9 @@ def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | Non
         if best is None or timer < best:
             best = timer
     if only is None:
-        for key, state in p.clicks.items():
-            preset = plan.presets.get(key)
-            click_due = preset.next_due(state) if preset is not None else None
+        for key, preset in plan.waiting_presets.items():
+            state = p.clicks.get(key)
+            click_due = preset.next_due(state) if state else None
             if click_due is not None:
                 best = _earlier(best, Timer(click_due, DEADLINE, plan.rules[key].order, "click", key))
     for n, issued in enumerate(p.triggers):
@@ -142,8 +146,10 @@ def fire(step: Step, timer: Timer) -> None:
         inst = p.open[timer.key]
         journeys.close(step, step.plan.journeys[inst.journey], timer.key, inst, "expired", due, due=due)
     elif what == "anniversary":
-        years = p.anniversaries[timer.key] = p.anniversaries.get(timer.key, 0) + 1
-        step.find("milestone", timer.key, due=due, figures={"years": float(years)})
+        passed = p.anniversaries[timer.key]
+        passed[0] += 1
+        passed[1] = anniversary(p.first_seen, passed[0] + 1)
+        step.find("milestone", timer.key, due=due, figures={"years": float(passed[0])})
 
 
 def _issued(p: Profile, trigger_id: str) -> Issued:
