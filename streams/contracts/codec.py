@@ -167,6 +167,8 @@ def _compile(schema: dict[str, Any]) -> tuple[_Read, Layout | None]:
     """A complete reader for a writer's schema, and the layout for the quick one if there is one."""
     try:
         problem = schemas.unsafe(schema)
+        if not isinstance(schema, dict) or schema["type"] != "record":
+            problem = "it is not a record"
         if problem is not None:
             raise ValueError(problem)
         packaged = schemas.canonical_form(schema) == schemas.canonical("touchpoint")
