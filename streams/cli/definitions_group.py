@@ -1,6 +1,6 @@
 """``journey definitions``: the group of commands about definitions, with those that need no broker.
 
-Owns ``schema`` and ``variables``. Commands that talk to Kafka register themselves on ``app`` from a module of their own.
+Owns ``schema`` and ``variables``. Commands that talk to Kafka register themselves on ``app`` from their own module.
 """
 
 from __future__ import annotations

@@ -106,11 +106,8 @@ def _content(node: Node | None, draft: Draft) -> tuple[str | None, Mapping[str, 
         if name is None:
             continue
         if value.kind == "scalar" and isinstance(value.scalar, str):
-            faults = len(draft.report.faults)
-            out[name] = draft.expression(value, "action", "any", f"parameter {name!r}")
-            if len(draft.report.faults) > faults and value.text.isidentifier():
-                hint = f"""the text itself is written "'{value.text}'\""""
-                draft.report.fault(value, f"parameter {name!r} is an expression", hint)
+            hint = f"""the text itself is written "'{value.text}'\""""
+            out[name] = draft.expression(value, "action", "any", f"parameter {name!r}", hint)
         else:
             out[name] = _literal(value)
     return key, out

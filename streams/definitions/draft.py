@@ -122,7 +122,9 @@ class Draft:
             self.report.fault(table.key_place("where"), "'where' is given twice: here and at the event")
         return tuple(replace(ref, where=where) for ref in refs)
 
-    def expression(self, node: Node | None, scope: Scope, result: Result, what: str) -> CelExpression | None:
+    def expression(
+        self, node: Node | None, scope: Scope, result: Result, what: str, hint: str | None = None
+    ) -> CelExpression | None:
         if node is None:
             return None
         if node.kind == "scalar" and isinstance(node.scalar, bool | int | float):
@@ -134,7 +136,8 @@ class Draft:
         try:
             expression = compile_expression(text, scope, result)
         except CelFault as fault:
-            hint = f"at {text.strip()[fault.at :][:24]!r}" if fault.at < len(text.strip()) else None
+            rest = text.strip()[fault.at :][:24]
+            hint = hint or (f"at {rest!r}" if rest else None)
             self.report.fault(node, f"{what}: {fault}", hint)
             return None
         if result == "bool" and not expression.uses:

@@ -82,7 +82,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is spelt most alike, whatever its case; None if none is near."""
     by_folded = {k.casefold().replace("-", "_").replace(" ", "_"): k for k in sorted(known)}
     folded = word.casefold().replace("-", "_").replace(" ", "_")
-    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 
 

@@ -70,7 +70,7 @@ def _rule(node: Node, stages: Seq[str], within_ms: int | None, draft: Draft) -> 
     rule = None if value is None else _read(kinds[0], value, stages, within_ms, draft)
     if isinstance(rule, Preset):
         name = name or (rule.preset if label is None else None)
-    elif label is None:
+    elif label is None and kinds[0] != "preset":
         draft.report.fault(node, "a friction rule needs 'name'", "actions and metrics call it by it")
     if rule is None or name is None:
         return None

@@ -86,8 +86,8 @@ class Table:
             if key.text in self._not_yet:
                 self._report.fault(key, f"{key.text!r} is not enforced yet", "remove it: nothing is silently ignored")
             else:
-                known = self._taken - (set(self._pairs) - {k.text for k in left})
-                self._report.fault(key, f"{self.what} has no key {key.text!r}", near_or_list(key.text, known))
+                hint = near(key.text, self._taken) or near_or_list(key.text, self._taken - set(self._pairs))
+                self._report.fault(key, f"{self.what} has no key {key.text!r}", hint)
 
     def text(self, key: str) -> str | None:
         node = self.take(key)
