@@ -24,6 +24,8 @@ from streams.settings_source import (
     duration,
     flag,
     gather,
+    moment,
+    moment_ms,
     path,
     port,
     printed,
@@ -217,7 +219,7 @@ class BatchSettings:
 class DeadLetterSettings:
     """When bad records pause a partition."""
 
-    limit: float = share(0.5, "Share of dead letters among the records of the window that pauses the partition.")
+    limit: float = share(0.5, "Share of the window that must be dead letters to pause the partition; 0: never pause.")
     window_records: int = count(1_000, "Records of a partition over which the share is taken.")
     allow_json: bool = flag(False, "Touchpoints may be JSON objects instead of Avro.")
     value_bytes: int = size("1MiB", "Largest touchpoint; larger ones are dead letters.")
@@ -245,6 +247,12 @@ class Settings:
     prefix: str = text("journey", "First part of the topic names.")
     instance: str = text("", "Name of this worker, stable over restarts; empty: the host name and the process index.")
     idle_after_ms: int = duration("2s", "Silence after which the clock of a partition moves by itself.", least="100ms")
+    start_issuing: str = moment(
+        "first start",
+        ("first start", "beginning"),
+        "From which event time on triggers are issued; before it, history builds state only. Fixed by a partition's "
+        "first start.",
+    )
     hot_profiles: int = count(20_000, "Profiles of a partition that are kept decoded in memory.")
     accept_loss: bool = flag(False, "Go on although touchpoints or state were lost; counted. See docs/operations.md.")
     drain_within_ms: int = duration("20s", "Time to end open transactions after SIGTERM.", least="1s")
@@ -265,6 +273,12 @@ class Settings:
     def source(self) -> str:
         """CloudEvents source of everything that this application writes."""
         return f"/journey-streams/{self.app}"
+
+    def issuing_from_ms(self, now_ms: int) -> int:
+        """``start_issuing`` for a partition that starts for the first time at ``now_ms``."""
+        if self.start_issuing == "first start":
+            return now_ms
+        return 0 if self.start_issuing == "beginning" else moment_ms(self.start_issuing)
 
     def instance_id(self, index: int = 0) -> str:
         return f"{self.instance or socket.gethostname()}-{index}"

@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -143,6 +144,25 @@ def share(default: float, meaning: str) -> Any:
 
 def size(default: str, meaning: str) -> Any:
     return _field(_bytes(default), Kind(_bytes, "a size such as 64KiB or 1MiB", meaning))
+
+
+def moment(default: str, words: tuple[str, ...], meaning: str) -> Any:
+    """A word or a time with its zone; kept as text, ``moment_ms`` reads it."""
+
+    def parse(value: str) -> str:
+        if value.strip() not in words:
+            moment_ms(value)
+        return value.strip()
+
+    return _field(default, Kind(parse, " or ".join((*words, "a time such as 2026-01-31T08:00:00Z")), meaning))
+
+
+def moment_ms(value: str) -> int:
+    """ISO 8601 with a zone -> ms since 1970."""
+    found = datetime.fromisoformat(value.strip())
+    if found.tzinfo is None:
+        raise ValueError("no time zone")
+    return int(found.timestamp() * 1000)
 
 
 def duration(default: str, meaning: str, *, least: str) -> Any:

@@ -14,8 +14,10 @@ from typer.main import get_command
 
 COMMANDS: Final[dict[str, str]] = {
     # command: module:typer app or function
+    "run": "streams.cli.run:run",
+    "partitions": "streams.cli.partitions:app",
     "validate": "streams.cli.definitions_validate:validate",
-    "definitions": "streams.cli.definitions_group:app",
+    "definitions": "streams.cli.definitions_apply:app",
     "emit": "streams.cli.emit:emit",
     "tail": "streams.cli.tail:tail",
     "topics": "streams.cli.topics:app",

@@ -1,0 +1,57 @@
+"""The worker's own record in the changelog of a partition: how far it has come and under which conditions.
+
+Owns its key, fields and encoding. It is written in every transaction, so reading it after ``init_transactions`` tells
+which transaction was the last one committed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+KEY: Final = b"m"
+PROFILE: Final = b"p"
+"""First byte of the keys of profiles: no customer's id can be taken for the marker."""
+
+
+class Paused(msgspec.Struct, frozen=True, gc=False):
+    """Why a partition stands still, and since which offset of the definitions topic a command may resume it."""
+
+    reason: str
+    since: int
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    format: int = 1
+    sequence: int
+    """Number of the transaction; the one after a restore continues it."""
+    offset: int
+    """Last touchpoint applied; -1 before the first."""
+    next: int
+    """Where reading goes on: past control records that ``offset`` + 1 would stop at."""
+    topic_id: str
+    """Id of the input topic: a topic made anew has another one."""
+    definition: int
+    start_issuing_at: int
+    watermark: int | None = None
+    models: dict[str, str] = {}
+    paused: Paused | None = None
+    engine: bytes = b""
+    """The engine's record of the partition, opaque here."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Marker)
+
+
+def encode(marker: Marker) -> bytes:
+    return _encoder.encode(marker)
+
+
+def decode(value: bytes) -> Marker:
+    """Raises ``ValueError`` for what is no marker of this version."""
+    marker = _decoder.decode(value)
+    if marker.format != 1:
+        raise ValueError(f"marker of format {marker.format}: written by a newer version of the software")
+    return marker

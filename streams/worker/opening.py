@@ -1,0 +1,135 @@
+"""Taking a partition over: fence, then read. Runs in a thread beside Faust's callbacks (semantics, rules 18 to 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+from msgspec import structs
+
+from streams.definitions.model import Definition
+from streams.worker import changelog
+from streams.worker.logs import LIBRDKAFKA
+from streams.worker.marker import Marker
+from streams.worker.outcomes import OpenCancelled, OutcomeUnknown
+from streams.worker.ports import EnginePort, Runtime
+from streams.worker.position import Log, Start, start
+from streams.worker.processing import first_marker
+from streams.worker.transactions import PartitionProducer, fault_of, raise_if_decided
+
+REQUEST_S = 15.0
+
+
+@dataclass(slots=True)
+class Opened:
+    producer: PartitionProducer
+    start: Start
+    marker: Marker | None
+    """None: the state is to begin empty."""
+    profiles: dict[bytes, bytes]
+    topic_id: str
+
+
+def _take_over(runtime: Runtime, partition: int, generation: int) -> PartitionProducer:
+    """Bound to the generation, checked directly before and after: a late call fences the rightful owner."""
+    settings, topics = runtime.settings, runtime.topics
+    transactional_id = f"{settings.app}-{topics.touchpoints}-{partition}"
+    producer = PartitionProducer(settings.kafka, settings.batch, transactional_id)
+    if not runtime.group.holds(partition, generation):
+        raise OpenCancelled(transactional_id)
+    producer.init()
+    if not runtime.group.holds(partition, generation):
+        raise OpenCancelled(transactional_id)
+    return producer
+
+
+def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
+    """Producer, state and place in the log of a partition that this worker knows nothing of."""
+    topics = runtime.topics
+    left = runtime.metrics.recovery_left.labels(str(partition))
+    producer = _take_over(runtime, partition, generation)
+    try:
+        restored = changelog.restore(
+            runtime.settings.kafka,
+            topics.state,
+            partition,
+            cancelled=lambda: not runtime.group.holds(partition, generation),
+            progress=lambda _done, remaining: left.set(remaining),
+        )
+        log = read_log(runtime, partition)
+    except (KafkaException, TimeoutError) as failure:
+        raise _unread(failure, partition) from failure
+    place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
+    keeps = place.keeps == "state"
+    return Opened(producer, place, restored.marker if keeps else None, restored.profiles if keeps else {}, log.topic_id)
+
+
+def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[PartitionProducer, Marker | None]:
+    """A new producer for an engine that is ahead of an uncertain transaction, and the marker that settles it."""
+    producer = _take_over(runtime, partition, generation)
+    try:
+        marker = changelog.last_marker(
+            runtime.settings.kafka,
+            runtime.topics.state,
+            partition,
+            cancelled=lambda: not runtime.group.holds(partition, generation),
+        )
+    except (KafkaException, TimeoutError) as failure:
+        raise _unread(failure, partition) from failure
+    return producer, marker
+
+
+def _unread(failure: Exception, partition: int) -> Exception:
+    if isinstance(failure, KafkaException):
+        raise_if_decided(fault_of(failure), f"reading the state of partition {partition}")
+    return OutcomeUnknown(f"the state could not be read: {failure}")
+
+
+def read_log(runtime: Runtime, partition: int) -> Log:
+    """The input partition as the brokers have it now."""
+    settings, topic = runtime.settings, runtime.topics.touchpoints
+    consumer = Consumer(settings.kafka.librdkafka(group_id=settings.app, enable_auto_commit=False), logger=LIBRDKAFKA)
+    try:
+        where = TopicPartition(topic, partition)
+        first, end = changelog.end_offset(consumer, where)
+        committed = consumer.committed([where], timeout=REQUEST_S)[0].offset
+    finally:
+        consumer.close()
+    return Log(
+        topic,
+        partition,
+        topic_id(settings.kafka.librdkafka(), topic),
+        first,
+        end,
+        committed if committed >= 0 else None,
+    )
+
+
+def topic_id(config: dict[str, object], topic: str) -> str:
+    """The id that the brokers gave the topic when it was made."""
+    # The client must outlive the answer: without a reference it ends, and the request with it.
+    admin = AdminClient(config, logger=LIBRDKAFKA)
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_S)
+    return str(described[topic].result().topic_id)
+
+
+def restored_engine(
+    runtime: Runtime, partition: int, opened: Opened, definition: Definition
+) -> tuple[EnginePort, Marker]:
+    """The engine of the partition and where it begins. In a thread: rebuilding the timers takes a while."""
+    begins = opened.marker or first_marker(
+        runtime, opened.topic_id, opened.start.next, opened.start.offset, definition.number
+    )
+    engine = runtime.make_engine(
+        definition,
+        partition=partition,
+        partitions=runtime.partitions,
+        start_issuing_at=begins.start_issuing_at,
+        hot_profiles=runtime.settings.hot_profiles,
+    )
+    if opened.marker is not None:
+        engine.restore(opened.profiles, opened.marker.engine or None)
+        # What was accepted as lost moves the place in the log.
+        begins = structs.replace(begins, next=opened.start.next, offset=opened.start.offset, topic_id=opened.topic_id)
+    return engine, begins

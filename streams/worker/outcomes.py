@@ -1,0 +1,26 @@
+"""What can happen to a partition besides being processed, as exceptions, and with what status a process then ends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXIT_BUG: Final = 4
+EXIT_STALLED: Final = 5
+EXIT_REFUSED: Final = 78
+"""EX_CONFIG of sysexits.h: starting again changes nothing until someone has acted."""
+
+
+class Refused(Exception):  # noqa: N818 - a decision with a remedy, not a defect
+    """The worker must not go on until someone acts; the message says what was found and what to do."""
+
+
+class Fenced(Exception):  # noqa: N818
+    """Another producer has taken this partition's transactional id."""
+
+
+class OutcomeUnknown(Exception):  # noqa: N818
+    """Whether the transaction was committed can only be read from the marker, by a new producer."""
+
+
+class OpenCancelled(Exception):  # noqa: N818
+    """The group moved on while a partition was being opened."""

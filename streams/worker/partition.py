@@ -1,0 +1,442 @@
+"""One assigned partition: when it opens, takes chunks, commits, waits, and what it does when something goes wrong.
+
+Owns the life of a partition (semantics, rules 17 to 23); ``processing`` owns what goes into its transactions. A task of
+the event loop: opening and commits run in threads, decoding, engine and encoding here, a bounded chunk at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+from streams.contracts.schemas import RegistryUnavailable
+from streams.definitions.model import Definition
+from streams.worker.batch import Batch, BatchBuilder, Tally
+from streams.worker.idle import IdleClock
+from streams.worker.opening import open_again, open_anew, restored_engine
+from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
+from streams.worker.ports import Runtime
+from streams.worker.processing import Processing
+from streams.worker.transactions import Outcome, PartitionProducer
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+REFRESH_S: Final = 3_600.0
+"""How often an idle partition writes a position that only stepped over control records."""
+ABORTS: Final = 20
+"""Definite aborts of the same bytes after which the worker gives up."""
+RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+REGISTRY_RETRY_S: Final = 1.0
+
+
+class Phase(Enum):
+    WAITING = "waiting for the group"
+    OPENING = "restoring"
+    DEFINITION = "waiting for a definition"
+    RUNNING = "running"
+    PAUSED = "paused by dead letters"
+    REGISTRY = "waiting for the schema registry"
+    FENCED = "fenced"
+
+
+READY: Final = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.REGISTRY})
+TAKING: Final = frozenset({Phase.RUNNING, Phase.REGISTRY})
+
+
+class Partition:
+    def __init__(self, number: int, runtime: Runtime) -> None:
+        self.number = number
+        self.phase = Phase.WAITING
+        self._rt = runtime
+        batch = runtime.settings.batch
+        self._records_limit = batch.transaction_records
+        self._waiting_limit = batch.waiting_records
+        self._linger_s = batch.linger_ms / 1000
+        self._queue: deque[Any] = deque()
+        self._waiting = 0
+        self._held = False
+        self._wake = asyncio.Event()
+        self.settled = asyncio.Event()
+        """Set while no transaction is being made or committed."""
+        self.settled.set()
+        self._producer: PartitionProducer | None = None
+        self._processing: Processing | None = None
+        self._pending: Batch | None = None
+        self._collecting: Tally | None = None
+        self._idle = IdleClock(runtime.settings.idle_after_ms, time.monotonic())
+        self._written_at = time.monotonic()
+        self._written_next = 0
+        self.progress_at = time.monotonic()
+        """When a transaction was last settled, or there was nothing to do."""
+        self.task = asyncio.ensure_future(self._run())
+
+    # -- what the shell calls ----------------------------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        return self.phase in READY
+
+    @property
+    def processing(self) -> Processing | None:
+        return self._processing
+
+    @property
+    def busy(self) -> bool:
+        """Chunks wait, are on their way, or are in a transaction."""
+        return (
+            bool(self._queue)
+            or not self.settled.is_set()
+            or (self._processing is not None and self._rt.feed.delivered(self.number) != self._processing.position)
+        )
+
+    def disturbed(self) -> None:
+        """Something failed: neither progress nor silence can be judged by what was before."""
+        self._disturbed()
+
+    def deliver(self, chunk: Any) -> None:
+        """A chunk of the feed. What does not follow what is here is dropped and asked for again."""
+        if self.phase not in TAKING or self._rt.group.suspended or self._processing is None:
+            return
+        expected = self._queue[-1].next if self._queue else self._processing.position
+        if chunk.start > expected:
+            self._rt.feed.read_from(self.number, expected)
+            return
+        if chunk.next <= expected:
+            return
+        self._queue.append(chunk)
+        self._waiting += len(chunk.records)
+        self._idle.disturbed(time.monotonic())
+        if self._waiting > self._waiting_limit and not self._held:
+            self._held = True
+            self._rt.feed.hold(self.number)
+        self._wake.set()
+
+    def forget_waiting(self) -> None:
+        """A rebalance: what waits is read again by whoever owns the partition then."""
+        self._queue.clear()
+        self._waiting = 0
+        self._release()
+
+    def assigned_again(self) -> None:
+        """The partition has stayed here through a rebalance: go on reading where the engine is."""
+        self.forget_waiting()
+        self._disturbed()
+        if self.phase in TAKING and self._processing is not None:
+            self._rt.feed.read_from(self.number, self._processing.position)
+        self._wake.set()
+
+    def tick(self) -> None:
+        """Several times a second: is there anything to do without a touchpoint?"""
+        if self.phase is Phase.PAUSED:
+            due = self._resume_commanded()
+        elif self.phase is Phase.RUNNING and not self._queue and self.settled.is_set() and self._processing:
+            limit = self._idle_limit(self._processing)
+            due = self._newer_definition() is not None or (
+                limit is not None and (self._processing.timer_due(limit) or self._refresh_due(self._processing))
+            )
+        else:
+            due = False
+        if due:
+            self._wake.set()
+
+    def close(self) -> None:
+        """The partition has gone elsewhere."""
+        self.task.cancel()
+        self._rt.feed.stop_partition(self.number)
+        self.forget_waiting()
+        self._drop()
+
+    # -- the life of a partition -------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._open()
+                failures = 0
+                await self._serve()
+            except OpenCancelled:
+                await asyncio.sleep(0.05)
+            except Refused as refusal:
+                self._rt.group.refuse(refusal)
+                return
+            except Fenced as fenced:
+                await self._fenced(fenced)
+            except OutcomeUnknown as unknown:
+                if self._pending is not None:
+                    self._rt.metrics.commits.labels("unknown").inc()
+                self._rt.feed.stop_partition(self.number)
+                self.forget_waiting()
+                pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                failures += 1
+                log.warning("Partition %d: %s; opened anew in %.1f s", self.number, unknown, pause)
+                self._discard_producer()
+                await asyncio.sleep(pause)
+            except Exception:
+                log.exception("Partition %d: a defect; the worker ends", self.number)
+                self._rt.group.give_up(f"partition {self.number} met a defect")
+                return
+
+    async def _fenced(self, fenced: Fenced) -> None:
+        """Never open again at once: a zombie would fence the rightful owner. The group's word decides (rule 17)."""
+        at = time.monotonic()
+        self._rt.metrics.commits.labels("fenced").inc()
+        log.warning("Partition %d was taken over by another producer: %s", self.number, fenced)
+        self._rt.feed.stop_partition(self.number)
+        self.forget_waiting()
+        self._drop()
+        self.phase = Phase.FENCED
+        await self._rt.group.heard_since(at, self.number)
+
+    async def _open(self) -> None:
+        """Take the partition over and restore it, or only settle a transaction whose outcome is unknown."""
+        self.phase = Phase.WAITING
+        generation = await self._rt.group.membership(self.number)
+        self.phase = Phase.OPENING
+        began = time.monotonic()
+        if self._processing is not None and self._pending is not None:
+            self._producer, marker = await self._thread(open_again, self._rt, self.number, generation)
+            if marker is not None and marker.sequence >= self._pending.marker.sequence:
+                log.info("Partition %d: the transaction in doubt was committed", self.number)
+                self._settle(self._pending)
+        else:
+            opened = await self._thread(open_anew, self._rt, self.number, generation)
+            self._producer = opened.producer
+            self.phase = Phase.DEFINITION
+            definitions, marker = self._rt.definitions, opened.marker
+            definition = await (definitions.get(marker.definition) if marker else definitions.first())
+            self.phase = Phase.OPENING
+            engine, begins = await self._thread(restored_engine, self._rt, self.number, opened, definition)
+            self._processing = Processing(self.number, self._rt, engine, begins)
+            self._written_next = begins.next
+            if opened.start.loss is not None:
+                log.error("Partition %d goes on after a loss: %s", self.number, opened.start.loss)
+                self._rt.metrics.losses.labels(opened.start.loss).inc()
+            if marker is None:
+                self._pending = self._processing.first_start()
+            seconds = time.monotonic() - began
+            self._rt.metrics.recovery_seconds.observe(seconds)
+            log.info(
+                "Partition %d: %d profiles, goes on at offset %d (%.2f s)",
+                self.number, engine.profiles, begins.next, seconds,
+            )  # fmt: skip
+        self._rt.metrics.recovery_left.labels(str(self.number)).set(0)
+
+    async def _serve(self) -> None:
+        """Until something goes wrong: one transaction after the other, each by its own cause."""
+        processing = self._processing
+        assert processing is not None  # noqa: S101 - _open has made it
+        if self._pending is not None:
+            await self._commit(self._pending)
+        self._disturbed()
+        self._show_pause(processing)
+        if not self._rt.group.suspended and self.phase is Phase.RUNNING:
+            self._rt.feed.read_from(self.number, processing.position)
+        while True:
+            self._wake.clear()
+            batch = await self._next_batch(processing)
+            if batch is not None:
+                await self._commit(batch)
+                if processing.paused is not None and self.phase is not Phase.PAUSED:
+                    self._show_pause(processing)
+            elif not self._wake.is_set():
+                self.settled.set()
+                await self._wake.wait()
+
+    async def _next_batch(self, processing: Processing) -> Batch | None:
+        if self._rt.group.suspended:
+            return None
+        if processing.paused is not None:
+            return self._resume(processing) if self._resume_commanded() else None
+        newer = self._newer_definition()
+        if newer is not None:
+            log.info("Partition %d adopts definition %d", self.number, newer.number)
+            return processing.adopt(newer)
+        if self._queue:
+            self.settled.clear()
+            return await self._collect(processing)
+        limit = self._idle_limit(processing)
+        if limit is not None:
+            moved = processing.move_time(limit, int(time.time() * 1000))
+            if moved is not None:
+                return moved
+            if self._refresh_due(processing):
+                processing.step_to(self._rt.feed.next_offset(self.number) or 0)
+                return processing.refresh()
+        return None
+
+    async def _collect(self, processing: Processing) -> Batch | None:
+        """Chunks that wait become one transaction, up to its number of records."""
+        builder = processing.builder()
+        tally = self._collecting = builder.tally
+        until = time.monotonic() + self._linger_s
+        while tally.consumed < self._records_limit and processing.paused is None:
+            if not self._queue:
+                left = until - time.monotonic()
+                if left <= 0 or self._rt.group.suspended:
+                    break
+                await asyncio.sleep(min(left, 0.02))
+                continue
+            chunk = self._queue[0]
+            began = time.perf_counter()
+            try:
+                decoded = self._rt.codec.decode(chunk.records)
+            except RegistryUnavailable as error:
+                if tally.consumed:
+                    break
+                await self._wait_for_registry(error)
+                return None
+            self._queue.popleft()
+            self._waiting -= len(chunk.records)
+            if self._waiting * 2 <= self._waiting_limit:
+                self._release()
+            processing.apply(chunk, decoded, int(time.time() * 1000), builder)
+            tally.seconds += time.perf_counter() - began
+            await asyncio.sleep(0)
+        return self._closed(processing, builder)
+
+    def _closed(self, processing: Processing, builder: BatchBuilder) -> Batch:
+        began = time.perf_counter()
+        batch = processing.close(builder)
+        batch.tally.seconds += time.perf_counter() - began
+        self._collecting = None
+        return batch
+
+    async def _commit(self, batch: Batch) -> None:
+        """Until it is certain: the same bytes again after a definite abort (rule 17)."""
+        self._pending = batch
+        self.settled.clear()
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - opened before anything is committed
+        for attempt in range(ABORTS):
+            began = time.monotonic()
+            producer.send(batch.messages)
+            outcome = await self._thread(producer.finish)
+            if outcome is Outcome.COMMITTED:
+                self._rt.metrics.commit_seconds.observe(time.monotonic() - began)
+                self._settle(batch)
+                return
+            log.warning(
+                "Partition %d: a transaction was aborted and is sent again: %s", self.number, producer.last_abort
+            )
+            self._rt.metrics.commits.labels("aborted").inc()
+            self._rt.metrics.produce_errors.labels(self._rt.topics.state).inc()
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        raise RuntimeError(f"a transaction was aborted {ABORTS} times: {producer.last_abort}")
+
+    def _settle(self, batch: Batch) -> None:
+        self._pending = None
+        self._rt.metrics.settled(batch.tally, time.time())
+        self.progress_at = self._written_at = time.monotonic()
+        self._written_next = batch.marker.next
+        self._rt.feed.finished(self.number, batch.marker.next)
+        if not self._queue:
+            self.settled.set()
+
+    # -- waiting, pausing, ending ------------------------------------------------------------------------------------
+
+    def _show_pause(self, processing: Processing) -> None:
+        """Durable: the marker carries it, so the next owner stands still as well (rule 22)."""
+        paused = processing.paused
+        self._rt.metrics.paused.labels(str(self.number)).set(paused is not None)
+        self.phase = Phase.RUNNING if paused is None else Phase.PAUSED
+        if paused is not None:
+            self._rt.feed.stop_partition(self.number)
+            self.forget_waiting()
+            log.error(
+                "Partition %d is paused at offset %d: %s. To go on: journey partitions resume %d",
+                self.number, processing.position, paused.reason, self.number,
+            )  # fmt: skip
+
+    def _resume_commanded(self) -> bool:
+        paused = self._processing.paused if self._processing else None
+        return paused is not None and self._rt.definitions.resumed(self.number) >= paused.since
+
+    def _resume(self, processing: Processing) -> Batch:
+        batch = processing.resume()
+        self._disturbed()
+        self._show_pause(processing)
+        self._rt.feed.read_from(self.number, processing.position)
+        log.info("Partition %d is resumed at offset %d", self.number, processing.position)
+        return batch
+
+    async def _wait_for_registry(self, error: RegistryUnavailable) -> None:
+        log.warning("Partition %d waits for the schema registry: %s", self.number, error)
+        self.phase = Phase.REGISTRY
+        self._rt.metrics.registry_waits.inc()
+        self._disturbed()
+        self.settled.set()
+        await asyncio.sleep(REGISTRY_RETRY_S)
+        self.phase = Phase.RUNNING
+        self._wake.set()
+
+    def _newer_definition(self) -> Definition | None:
+        latest = self._rt.definitions.latest
+        if latest is None or self._processing is None:
+            return None
+        return latest if latest.number > self._processing.engine.definition.number else None
+
+    def _idle_limit(self, processing: Processing) -> int | None:
+        """How far time may move by itself now (rule 8)."""
+        now, feed = time.monotonic(), self._rt.feed
+        if self._queue or self._rt.group.suspended or processing.engine.importing:
+            self._idle.disturbed(now)
+            return None
+        end, position = feed.end(self.number), feed.next_offset(self.number)
+        at_end = (
+            end is not None
+            and position is not None
+            and position >= end.last_stable
+            # What the feed has handed over has arrived: nothing is on its way.
+            and feed.delivered(self.number) == processing.position
+        )
+        return self._idle.limit_ms(
+            now,
+            time.time(),
+            at_end=at_end,
+            answered_at_s=end.answered_at if end else None,
+            lateness_ms=processing.engine.definition.time.allowed_lateness_ms,
+        )
+
+    def _refresh_due(self, processing: Processing) -> bool:
+        """The position only stepped over control records: written hourly, or retention would look like loss."""
+        position = self._rt.feed.next_offset(self.number)
+        return (
+            position is not None
+            and position > self._written_next
+            and not self._queue
+            and time.monotonic() - self._written_at > REFRESH_S
+            and self._rt.feed.delivered(self.number) == processing.position
+        )
+
+    def _disturbed(self) -> None:
+        self.progress_at = time.monotonic()
+        self._idle.disturbed(self.progress_at)
+
+    def _release(self) -> None:
+        if self._held:
+            self._held = False
+            self._rt.feed.release(self.number)
+
+    def _drop(self) -> None:
+        given_up = self._pending.tally if self._pending is not None else self._collecting
+        if given_up is not None:
+            self._rt.metrics.abandoned(given_up)
+        self._pending = self._collecting = None
+        self._processing = None
+        self._discard_producer()
+        self.settled.set()
+
+    def _discard_producer(self) -> None:
+        """Ending a librdkafka client waits for its threads: not on the event loop."""
+        holder, self._producer = [self._producer], None
+        self._rt.pool.submit(holder.clear)
+
+    async def _thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._rt.pool, function, *arguments)

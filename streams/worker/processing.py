@@ -1,0 +1,168 @@
+"""A partition's engine with its place in the log: chunks, moves of time and definitions in, batches out.
+
+Owns what goes into a transaction and in which order (semantics, rules 8, 15, 17, 22, 23). Nothing here waits; the
+caller commits what it gets and passes every time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from streams.contracts.outputs import Outputs
+from streams.contracts.touchpoint import Rejection, Touchpoint
+from streams.definitions.model import Definition
+from streams.worker.batch import Batch, BatchBuilder
+from streams.worker.dead_letters import DeadLetterWindow
+from streams.worker.marker import Marker, Paused
+from streams.worker.ports import EnginePort, Runtime
+
+IDLE_MOVES: Final = 200
+"""Moves of the idle clock in one transaction; the rest follows in the next."""
+
+
+class Processing:
+    """Begins where a marker says (or at a first start) and hands out one batch after the other."""
+
+    def __init__(self, number: int, runtime: Runtime, engine: EnginePort, begins: Marker) -> None:
+        self.engine = engine
+        self._number = number
+        self._rt = runtime
+        self._topics = runtime.topics
+        self.position = begins.next
+        """Offset of the next touchpoint to apply."""
+        self.offset = begins.offset
+        """Offset of the last one applied."""
+        self.paused = begins.paused
+        self.last_record_s = 0.0
+        self._sequence = begins.sequence
+        self._topic_id = begins.topic_id
+        self._start_issuing_at = begins.start_issuing_at
+        letters = runtime.settings.dead_letters
+        self._window = DeadLetterWindow(letters.limit, letters.window_records)
+
+    def builder(self) -> BatchBuilder:
+        return BatchBuilder(self._rt.outputs, self._topics, self._number)
+
+    def close(self, builder: BatchBuilder) -> Batch:
+        engine = self.engine
+        self._sequence += 1
+        changed = engine.changed()
+        marker = Marker(
+            sequence=self._sequence,
+            offset=self.offset,
+            next=self.position,
+            topic_id=self._topic_id,
+            definition=engine.definition.number,
+            start_issuing_at=self._start_issuing_at,
+            watermark=engine.watermark,
+            paused=self.paused,
+            engine=engine.partition_record(),
+        )
+        return builder.close(changed, marker)
+
+    def first_start(self) -> Batch:
+        """The journal's first line: from when on triggers are issued, and by which definition."""
+        builder = self.builder()
+        value = {"start_issuing_at": self._start_issuing_at, "definition": self.engine.definition.number}
+        builder.journal(self.offset, "start", value)
+        return self.close(builder)
+
+    def apply(self, chunk: Any, decoded: Sequence[Touchpoint | Rejection], now_ms: int, builder: BatchBuilder) -> None:
+        """One chunk of the log, in order. Afterwards ``paused`` may be set: its dead letters were too many."""
+        records, tally = chunk.records, builder.tally
+        skip = 0
+        while skip < len(records) and records[skip].offset < self.position:
+            skip += 1
+        self._rt.metrics.taken(self._topics.touchpoints, len(records))
+        if skip:
+            records, decoded = records[skip:], decoded[skip:]
+            tally.already_applied += skip
+        tally.consumed += len(records)
+        before = self.offset
+        touchpoints = [t for t in decoded if type(t) is Touchpoint]
+        outputs = self.engine.process(touchpoints, now_ms)
+        dead = 0
+        if len(touchpoints) != len(decoded):
+            for record, found in zip(records, decoded, strict=True):
+                if type(found) is Rejection:
+                    builder.dead_letter(found, record)
+                    dead += 1
+        if outputs.rejections:
+            by_offset = {record.offset: record for record in records}
+            for rejection in outputs.rejections:
+                builder.dead_letter(rejection, by_offset[rejection.offset])
+                dead += 1
+        self._say(outputs, before, builder)
+        if records:
+            self.offset = records[-1].offset
+            self.last_record_s = records[-1].timestamp / 1000
+        self.position = chunk.next
+        self._window.add(len(records), dead)
+        if self._window.tripped:
+            self.paused = Paused(
+                f"{self._window.dead} dead letters among the latest {self._window.records} records",
+                self._rt.definitions.end,
+            )
+
+    def _say(self, outputs: Outputs, after_offset: int, builder: BatchBuilder) -> None:
+        if outputs.stale:
+            # Before their effects: a replay must know them when it comes to the touchpoint.
+            builder.journal(after_offset, "stale", {"triggers": list(outputs.stale)})
+        builder.outputs(outputs)
+
+    def adopt(self, definition: Definition) -> Batch:
+        builder = self.builder()
+        outputs = self.engine.adopt(definition)
+        builder.journal(self.offset, "definition", {"number": definition.number})
+        self._say(outputs, self.offset, builder)
+        return self.close(builder)
+
+    def timer_due(self, limit_ms: int) -> bool:
+        due = self.engine.next_due_ms
+        return due is not None and due <= limit_ms
+
+    def move_time(self, limit_ms: int, now_ms: int) -> Batch | None:
+        """The idle clock: the watermark goes from due timer to due timer, no further, and each move is journalled."""
+        builder = self.builder()
+        moves = 0
+        due = self.engine.next_due_ms
+        while due is not None and due <= limit_ms and moves < IDLE_MOVES:
+            outputs = self.engine.advance(due, now_ms)
+            if outputs.stale:
+                builder.journal(self.offset, "stale", {"triggers": list(outputs.stale)})
+            builder.journal(self.offset, "idle", {"to": due})
+            builder.outputs(outputs)
+            moves += 1
+            following = self.engine.next_due_ms
+            if following is not None and following <= due:
+                raise AssertionError(f"the engine's next due time did not rise: {due} -> {following}")
+            due = following
+        return self.close(builder) if moves else None
+
+    def step_to(self, position: int) -> None:
+        """Nothing but control records lies between here and there."""
+        self.position = max(self.position, position)
+
+    def refresh(self) -> Batch:
+        """Only the marker: the position has moved without touchpoints, or the pause has ended."""
+        return self.close(self.builder())
+
+    def resume(self) -> Batch:
+        self.paused = None
+        self._window.reset()
+        return self.refresh()
+
+
+def first_marker(runtime: Runtime, topic_id: str, next_offset: int, offset: int, definition: int) -> Marker:
+    """Where a partition begins that has no state."""
+    now_ms = int(time.time() * 1000)
+    return Marker(
+        sequence=0,
+        offset=offset,
+        next=next_offset,
+        topic_id=topic_id,
+        definition=definition,
+        start_issuing_at=runtime.settings.issuing_from_ms(now_ms),
+    )
