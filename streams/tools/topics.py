@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from streams.contracts.topics import DEAD_LETTER_ALLOWANCE, Topics, TopicSpec
 
@@ -85,7 +93,10 @@ def create_topics(
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsError(f"{name} could not be created: {_words(error, admin_config)}") from error
             made[name] = False
-    _wait(lambda: _have_leaders(admin, made), "The topics were created, but have no leader yet. Is every broker up?")
+    new = {topic.topic: topic.num_partitions for topic in wanted if made[topic.topic]}
+    _wait(
+        lambda: not new or _usable(admin, new), "The topics were created, but have no leader yet. Is every broker up?"
+    )
     return made
 
 
@@ -271,11 +282,19 @@ def _admin(config: Mapping[str, Any]) -> AdminClient:
     return AdminClient(dict(config), logger=_log)
 
 
-def _have_leaders(admin: AdminClient, names: Iterable[str]) -> bool:
-    found = admin.list_topics(timeout=TIMEOUT_S).topics
-    return all(
-        name in found and all(partition.leader >= 0 for partition in found[name].partitions.values()) for name in names
-    )
+def _usable(admin: AdminClient, wanted: Mapping[str, int]) -> bool:
+    """Whether every partition's leader answers for it: known to all is a leader before it has begun to lead."""
+    places = {
+        TopicPartition(name, number): OffsetSpec.earliest()
+        for name, partitions in wanted.items()
+        for number in range(partitions)
+    }
+    try:
+        for future in admin.list_offsets(places, request_timeout=TIMEOUT_S).values():
+            future.result()
+    except KafkaException:
+        return False  # of several kinds while a leader settles; the wait ends with a time limit
+    return True
 
 
 def _wait(done: Callable[[], bool], otherwise: str) -> None:
