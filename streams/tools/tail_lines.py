@@ -26,6 +26,7 @@ STATUS_STYLE: Final = {
 }
 SEVERITY_STYLE: Final = {"low": "", "medium": "yellow", "high": "red", "critical": "bold red"}
 MOST_PROPERTIES: Final = 6
+_CONTROL: Final = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def json_line(read: Read) -> bytes:
@@ -60,6 +61,8 @@ def line(read: Read) -> Text:
     write = _WRITERS.get(type(read.value), _unreadable)
     text = Text()
     write(text, read)
+    # One for one, so that the colours stay in place: a line break or an escape sequence must not reach the terminal.
+    text.plain = text.plain.translate(_CONTROL)
     return text
 
 
