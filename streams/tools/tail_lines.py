@@ -26,7 +26,7 @@ STATUS_STYLE: Final = {
 }
 SEVERITY_STYLE: Final = {"low": "", "medium": "yellow", "high": "red", "critical": "bold red"}
 MOST_PROPERTIES: Final = 6
-_CONTROL: Final = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 def json_line(read: Read) -> bytes:
