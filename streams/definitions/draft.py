@@ -31,6 +31,8 @@ from streams.definitions.variables import Scope
 
 MAX_REFS: Final = 100
 """Event names in one list."""
+MAX_NAMES: Final = 200
+"""Journeys, segments, actions, milestones or channels each; every customer is looked at by all of them."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,9 @@ class Draft:
 
     def claim(self, kind: str, name: str, place: Node) -> bool:
         """Whether the name is still free; a second use is a fault that names the first."""
+        if len(self.known(kind)) == MAX_NAMES:
+            self.report.fault(place, f"more than {MAX_NAMES} of one kind: {kind}s")
+            return False
         first = self._names.setdefault((kind, name), place)
         if first is place:
             return True

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+MAX_MESSAGE: Final = 300
+"""Characters; messages quote what the file says, which may be anything."""
 MAX_FAULTS: Final = 200
 """More than these are not listed: who sees 200 faults mends the first."""
 
@@ -56,11 +58,11 @@ class Report:
 
     def fault(self, place: Place, message: str, hint: str | None = None) -> None:
         if len(self.faults) < MAX_FAULTS:
-            self.faults[Fault(place.file, place.line, place.column, message, hint)] = None
+            self.faults[_fault(place, message, hint)] = None
 
     def warn(self, place: Place, message: str, hint: str | None = None) -> None:
         if len(self.warnings) < MAX_FAULTS:
-            self.warnings[Fault(place.file, place.line, place.column, message, hint)] = None
+            self.warnings[_fault(place, message, hint)] = None
 
     def in_order(self, files: Sequence[str]) -> tuple[list[Fault], list[Fault]]:
         """Faults and warnings as a reader of the files meets them."""
@@ -72,6 +74,12 @@ class Report:
         return sorted(self.faults, key=place), sorted(self.warnings, key=place)
 
 
+def _fault(place: Place, message: str, hint: str | None) -> Fault:
+    if len(message) > MAX_MESSAGE:
+        message = message[:MAX_MESSAGE] + "..."
+    return Fault(place.file, place.line, place.column, message, hint)
+
+
 def near(word: str, known: Iterable[str]) -> str | None:
     """``did you mean 'x'?`` if something known is spelt alike."""
     found = closest(word, known)
@@ -80,6 +88,8 @@ def near(word: str, known: Iterable[str]) -> str | None:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is spelt most alike, whatever its case; None if none is near."""
+    if len(word) > 100:  # the search is quadratic, and nothing known is so long
+        return None
     by_folded = {k.casefold().replace("-", "_").replace(" ", "_"): k for k in sorted(known)}
     folded = word.casefold().replace("-", "_").replace(" ", "_")
     found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)

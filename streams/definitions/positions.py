@@ -142,7 +142,7 @@ class _Builder:
             return self._alias(event, place)
         tag = getattr(event, "tag", None)
         if tag is not None and str(tag) not in ("!",):
-            raise _Refused(place, f"the tag {tag} is not allowed", "write the plain value")
+            raise _Refused(place, f"the tag {_short(str(tag))} is not allowed", "write the plain value")
         if isinstance(event, ScalarEvent):
             plain = event.style is None
             value = _resolved(event.value) if plain else event.value
@@ -167,6 +167,9 @@ class _Builder:
 
     def _kept(self, node: Node, anchor: str | None, place: _Place) -> Node:
         self._bounded(node, place)
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise _Refused(place, f"more than {MAX_NODES} values")
         if anchor is not None:
             self._anchors[anchor] = node
         return node
