@@ -10,7 +10,7 @@ import heapq
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import IO, Any, BinaryIO, Final
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.tools.replay.lines import JsonLinesReader
@@ -40,9 +40,10 @@ class InputFile:
         plain: BinaryIO = gzip.GzipFile(fileobj=self._raw, mode="rb") if packed else self._raw  # type: ignore[assignment]  # a GzipFile reads like a BinaryIO
         self.reader: CsvReader | JsonLinesReader
         if table and mapping is not None:
-            text = io.TextIOWrapper(plain, encoding=mapping.encoding, newline="")
-            self.reader = CsvReader(text, mapping, path.name)
+            self._stream: IO[Any] = io.TextIOWrapper(plain, encoding=mapping.encoding, newline="")
+            self.reader = CsvReader(self._stream, mapping, path.name)
         else:
+            self._stream = plain
             self.reader = JsonLinesReader(plain, path.name)
 
     @property
@@ -58,11 +59,12 @@ class InputFile:
             yield from self.reader
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise InputError(f"{self.path.name}: after row {self.reader.rows}: {error}") from None
+        finally:
+            self.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
+    def close(self) -> None:
+        """Also done at the end of iterating."""
+        self._stream.close()
         self._raw.close()
 
 
@@ -80,7 +82,7 @@ def open_inputs(paths: Sequence[Path], mappings: Sequence[Mapping]) -> list[Inpu
         files.extend(InputFile(path, by_path.get(path)) for path in paths)
     except InputError:
         for file in files:
-            file.__exit__()
+            file.close()
         raise
     return files
 

@@ -1,0 +1,70 @@
+"""``journey import``: a file into the touchpoint topic, as history.
+
+Owns the options and messages of the command.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WRONG = 2
+
+
+def import_(
+    input: Annotated[  # noqa: A002 - the name of the option
+        list[Path] | None, typer.Option(help="JSON lines or CSV, plain or .gz; may be repeated.")
+    ] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option(help="Mapping file of the CSV inputs, or a shipped name: one for all or each.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Touchpoints a second; default: no limit.")] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Only end an import that was killed: workers wait for its end.")
+    ] = False,
+) -> None:
+    """Write a file into the touchpoint topic in time order; the workers take it as history."""
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - `journey --help` stays quick
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+
+    from streams.definitions.faults import DefinitionFaults  # noqa: PLC0415
+    from streams.settings import SettingsError, load  # noqa: PLC0415
+    from streams.tools.importer import ImportRefused, end_import, import_touchpoints  # noqa: PLC0415
+    from streams.tools.replay.deployment import Deployment  # noqa: PLC0415
+    from streams.tools.replay.mapping_file import load_mapping  # noqa: PLC0415
+    from streams.tools.replay.rows import InputError  # noqa: PLC0415
+    from streams.tools.replay.shipped import find  # noqa: PLC0415
+    from streams.tools.replay.sources import merged, open_inputs  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    try:
+        deployment = Deployment.of(load(os.environ))
+        kafka, topics = deployment.settings.kafka, deployment.topics
+        if finish:
+            console.print(f"ended the import on {end_import(kafka, topics)} partitions of {topics.touchpoints}")
+            return
+        if not input:
+            raise InputError("give --input (or --finish)")
+        files = open_inputs(input, [load_mapping(find(name, "mapping")) for name in mapping or []])
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("import", total=sum(file.size for file in files) or None)
+
+            def progress(written: int) -> None:
+                done = sum(file.position for file in files)
+                bar.update(task, completed=done, description=f"import, {written:,} touchpoints")
+
+            report = import_touchpoints(
+                kafka, topics, merged(files), rate=rate, schemas=deployment.reading.schemas, progress=progress
+            )
+    except (DefinitionFaults, SettingsError, InputError, ImportRefused, FileNotFoundError, KafkaException) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG) from None
+    filtered = sum(file.filtered for file in files)
+    console.print(f"{report.written:,} touchpoints into {topics.touchpoints}; {filtered:,} rows filtered out")
+    for reason, number in report.refused.items():
+        console.print(f"{number:,} rows left out: {reason}")
