@@ -174,6 +174,13 @@ def compile_expression(text: str, scope: Scope, result: Result) -> CelExpression
         tree = parse(text)
     except SyntaxFault as fault:
         raise CelFault(str(fault), fault.at) from None
+    for node in walk(tree):
+        match node:
+            case Call(function="has", arguments=(argument,)) if reference(argument, _names(scope)):
+                name = reference(argument, _names(scope))
+                raise CelFault(f"has() asks for a key of a map, and {name} is no key: it is always there", node.start)
+            case _:
+                pass
     uses = frozenset(_references(tree, _names(scope)))
     program, as_doubles = _checked(text, tree, scope)
     kind = program.return_type().name().partition("<")[0]

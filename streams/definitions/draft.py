@@ -6,6 +6,7 @@ must be unique over all files.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -27,10 +28,15 @@ from streams.definitions.model import (
 from streams.definitions.names import STANDARD_EVENTS
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_text
-from streams.definitions.variables import Scope
+from streams.definitions.variables import VARIABLES, Scope, visible
 
 MAX_REFS: Final = 100
 """Event names in one list."""
+READ_IN: Final[dict[Scope, str]] = {
+    "event": "the `where` of an event",
+    "customer": "segments, `leave_when`, dates and actions",
+    "action": "actions",
+}
 MAX_NAMES: Final = 200
 """Journeys, segments, actions, milestones or channels each; every customer is looked at by all of them."""
 
@@ -96,7 +102,9 @@ class Draft:
         name = None if inner is None else self.event(inner, "'event'")
         where = self.expression(table.take("where"), "event", "bool", "'where'")
         table.finish()
-        return None if name is None else EventRef(name, where)
+        if name is None or (where is None and "where" in table):
+            return None
+        return EventRef(name, where)
 
     def refs(self, node: Node | None, what: str) -> tuple[EventRef, ...]:
         """One event or a list of them; none twice."""
@@ -122,7 +130,8 @@ class Draft:
         refs = self.refs(table.need("event"), what)
         where = self.expression(table.take("where"), "event", "bool", "'where'")
         if where is None:
-            return refs
+            # A condition with a fault leaves nothing, lest the event count everywhere and give further faults.
+            return () if "where" in table else refs
         if any(ref.where is not None for ref in refs):
             self.report.fault(table.key_place("where"), "'where' is given twice: here and at the event")
         return tuple(replace(ref, where=where) for ref in refs)
@@ -141,8 +150,7 @@ class Draft:
         try:
             expression = compile_expression(text, scope, result)
         except CelFault as fault:
-            rest = text.strip()[fault.at :][:24]
-            hint = hint or (f"at {rest!r}" if rest else None)
+            hint = hint or _meant(str(fault), scope) or _here(text.strip()[fault.at :])
             self.report.fault(node, f"{what}: {fault}", hint)
             return None
         if result == "bool" and not expression.uses:
@@ -155,6 +163,25 @@ class Draft:
     def remember(self, ms: int | None, node: Node) -> None:
         if ms is not None:
             self.durations.append((ms, node))
+
+
+_UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
+
+
+def _meant(message: str, scope: Scope) -> str | None:
+    """Where a variable that is not known here can be read, or how it is spelt."""
+    found = _UNDECLARED.match(message)
+    if found is None:
+        return None
+    name = found[1]
+    for variable in VARIABLES.values():
+        if name == variable.name or name.startswith(f"{variable.name}."):
+            return f"{variable.name} can be read in {READ_IN[variable.scope]} only"
+    return near(name, visible(scope))
+
+
+def _here(rest: str) -> str | None:
+    return f"at {rest[:24]!r}" if rest else None
 
 
 def _no_facts(name: str) -> Any:

@@ -86,7 +86,9 @@ class Table:
             if key.text in self._not_yet:
                 self._report.fault(key, f"{key.text!r} is not enforced yet", "remove it: nothing is silently ignored")
             else:
-                hint = near(key.text, self._taken) or near_or_list(key.text, self._taken - set(self._pairs))
+                hint = near(key.text, self._taken) or near_or_list(
+                    key.text, self._taken - set(self._pairs) or self._taken
+                )
                 self._report.fault(key, f"{self.what} has no key {key.text!r}", hint)
 
     def text(self, key: str) -> str | None:
