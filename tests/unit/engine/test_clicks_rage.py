@@ -227,6 +227,11 @@ def test_conviva_exactly_two_seconds_is_rage_and_one_ms_past_is_not() -> None:
     assert found(CONVIVA, *at(0, 1000, 2001)) == []
 
 
+def test_conviva_a_pause_of_exactly_two_seconds_is_within_the_burst_and_one_ms_more_ends_it() -> None:
+    assert len(found(CONVIVA, *at(0, 1, 2, 2002, 2003, 2004))) == 1
+    assert len(found(CONVIVA, *at(0, 1, 2, 2003, 2004, 2005))) == 2
+
+
 def test_long_targets_are_told_apart_and_kept_short() -> None:
     long, other = "div>" * 500 + "a", "div>" * 500 + "b"
     state: list[Any] = []
