@@ -450,3 +450,60 @@ def test_doubles_are_bit_exact() -> None:
         one = touchpoint(avro(value=number, properties={"x": number}))
         assert one.properties is not None
         assert msgspec.msgpack.encode([one.value, one.properties["x"]]) == msgspec.msgpack.encode([number, number])
+
+
+NULLS = len(FULL) - 3
+
+
+def by_hand(*fields: bytes) -> bytes:
+    """A record of single bytes: the fields after occurred_at as given, the rest null."""
+    return PREFIX + b"\x02e\x02t\x02" + b"".join(fields) + bytes(NULLS - len(fields))
+
+
+def with_number(varint: bytes) -> bytes:
+    """A record whose only property "a" is a long in that form."""
+    return avro()[:-1] + b"\x02\x02\x02a\x04" + varint + b"\0"
+
+
+CUSTOMER, NONE = b"\x02\x02c", b"\0"
+
+
+def test_a_record_by_hand() -> None:
+    assert touchpoint(by_hand(CUSTOMER)).customer_id == "c"
+    assert touchpoint(by_hand(CUSTOMER, NONE, NONE, b"\x02\x04", b"\x02\x01")).retried is True
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        avro(properties={"a": 1}) + b"\0",
+        avro(properties={"a": "text"})[:-1],
+        avro(source="s", schema_source="x")[:-2],
+        by_hand(CUSTOMER, b"\x04\x02a"),  # a union of two has no third branch
+        by_hand(CUSTOMER, b"\x03\x02a"),  # nor a negative one
+        by_hand(CUSTOMER, b"\x02\x01a"),  # a text of a negative length
+        by_hand(CUSTOMER, b"\x02\x80\x80\x80\x80\x10a"),  # a text of 2 GiB
+        by_hand(CUSTOMER, b"\x02" + b"\xff" * 20 + b"\x01a"),  # a number without end
+    ],
+)
+def test_a_record_by_hand_that_is_wrong(value: bytes) -> None:
+    assert rejection(value).reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        by_hand(CUSTOMER, NONE, NONE, b"\x02" + b"\xff" * 9 + b"\x01"),  # -2**63 as sent_at
+        by_hand(CUSTOMER, NONE, NONE, b"\x02" + b"\xff" * 9 + b"\x7f"),  # more than 64 bits
+        by_hand(CUSTOMER, NONE, NONE, b"\x02" + b"\x82" + b"\x80" * 8 + b"\x02"),
+        by_hand(CUSTOMER, NONE, NONE, b"\x02\x82\x80\x00"),  # 1, in more bytes than needed
+        by_hand(CUSTOMER, NONE, NONE, NONE, b"\x02\x02"),  # a boolean that is neither 0 nor 1
+        with_number(b"\xff" * 1_000_000 + b"\x01"),  # one that would take hours to add up
+        with_number(b"\xff" * 9 + b"\x01"),  # -2**63
+        with_number(b"\xff" * 9 + b"\x03"),
+        with_number(b"\x80" * 9 + b"\x02"),
+        by_hand(b"\x02\x80\x00", b"\x02\x02a"),  # an empty text, in more bytes than needed
+    ],
+)
+def test_odd_forms_of_numbers_are_judged_alike_at_first_sight_and_later(value: bytes) -> None:
+    assert len(decoded(value)) == 1
