@@ -14,6 +14,7 @@ from typer.main import get_command
 
 COMMANDS: Final[dict[str, str]] = {
     # command: module:typer app or function
+    "demo": "streams.cli.demo:demo",
     "run": "streams.cli.run:run",
     "partitions": "streams.cli.partitions:app",
     "validate": "streams.cli.definitions_validate:validate",
@@ -22,6 +23,8 @@ COMMANDS: Final[dict[str, str]] = {
     "tail": "streams.cli.tail:tail",
     "topics": "streams.cli.topics:app",
     "kafka": "streams.cli.kafka:app",
+    "replay": "streams.cli.replay:replay",
+    "import": "streams.cli.import_:import_",
     "simulate": "streams.cli.simulate:simulate",
 }
 

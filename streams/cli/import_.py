@@ -3,13 +3,15 @@
 Owns the options and messages of the command.
 """
 
+# ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from streams.cli.options import App, Bootstrap, Prefix, connected, fail
 
 WRONG = 2
 
@@ -25,25 +27,28 @@ def import_(
     finish: Annotated[
         bool, typer.Option("--finish", help="Only end an import that was killed: workers wait for its end.")
     ] = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    application: App = None,
 ) -> None:
     """Write a file into the touchpoint topic in time order; the workers take it as history."""
-    from confluent_kafka import KafkaException  # noqa: PLC0415 - `journey --help` stays quick
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from confluent_kafka import KafkaException
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from streams.definitions.faults import DefinitionFaults  # noqa: PLC0415
-    from streams.settings import SettingsError, load  # noqa: PLC0415
-    from streams.tools.importer import ImportRefused, end_import, import_touchpoints  # noqa: PLC0415
-    from streams.tools.replay.deployment import Deployment  # noqa: PLC0415
-    from streams.tools.replay.mapping_file import load_mapping  # noqa: PLC0415
-    from streams.tools.replay.rows import InputError  # noqa: PLC0415
-    from streams.tools.replay.shipped import find  # noqa: PLC0415
-    from streams.tools.replay.sources import merged, open_inputs  # noqa: PLC0415
+    from streams.contracts.registry import RegistryError
+    from streams.contracts.schemas import RegistryUnavailable
+    from streams.definitions.faults import DefinitionFaults
+    from streams.tools.importer import ImportRefused, end_import, import_touchpoints
+    from streams.tools.replay.mapping_file import load_mapping
+    from streams.tools.replay.rows import InputError
+    from streams.tools.replay.shipped import find
+    from streams.tools.replay.sources import merged, open_inputs
 
     console = Console(stderr=True)
+    connection = connected(bootstrap, prefix, application)
     try:
-        deployment = Deployment.of(load(os.environ))
-        kafka, topics = deployment.settings.kafka, deployment.topics
+        kafka, topics = connection.settings.kafka, connection.topics
         if finish:
             console.print(f"ended the import on {end_import(kafka, topics)} partitions of {topics.touchpoints}")
             return
@@ -59,11 +64,12 @@ def import_(
                 bar.update(task, completed=done, description=f"import, {written:,} touchpoints")
 
             report = import_touchpoints(
-                kafka, topics, merged(files), rate=rate, schemas=deployment.reading.schemas, progress=progress
+                kafka, topics, merged(files), rate=rate, schemas=connection.schemas("write"), progress=progress
             )
-    except (DefinitionFaults, SettingsError, InputError, ImportRefused, FileNotFoundError, KafkaException) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG) from None
+    except (DefinitionFaults, InputError, ImportRefused, FileNotFoundError) as error:
+        fail(str(error), WRONG)
+    except (RegistryError, RegistryUnavailable, KafkaException) as error:
+        fail(f"The import stopped: {error}")
     filtered = sum(file.filtered for file in files)
     console.print(f"{report.written:,} touchpoints into {topics.touchpoints}; {filtered:,} rows filtered out")
     for reason, number in report.refused.items():

@@ -3,19 +3,22 @@
 Owns the options and messages of the command.
 """
 
+# ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
+from streams.cli.options import App, Bootstrap, Prefix, connected, fail
+
 if TYPE_CHECKING:
+    from streams.tools.connection import Connection
     from streams.tools.replay.run import Ending
     from streams.tools.replay.summary import Summary
 
@@ -46,18 +49,20 @@ def replay(
     compare: Annotated[
         bool, typer.Option("--compare", help="With --from-kafka: exit 1 unless the live topics hold the same bytes.")
     ] = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    application: App = None,
 ) -> None:
     """Replay touchpoints through the engine and say what came of them."""
     if from_kafka:
         if definition or input or mapping or until or start_issuing_at or no_drain:
             _refuse("--from-kafka takes definitions, start and end from the journal: give only --output and --compare")
-        _from_kafka(output, compare=compare)
+        _from_kafka(connected(bootstrap, prefix, application), output, compare=compare)
         return
     if compare:
         _refuse("--compare needs --from-kafka")
     if not definition or not input:
         _refuse("give --definition and --input (or --from-kafka)")
-        return
     _files(
         definition,
         input,
@@ -79,15 +84,15 @@ def _files(
     start_issuing_at: int | None,
     ending: Ending,
 ) -> None:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - `journey --help` stays quick
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from streams.definitions.faults import DefinitionFaults  # noqa: PLC0415
-    from streams.definitions.load import load_files  # noqa: PLC0415
-    from streams.tools.replay.mapping_file import load_mapping  # noqa: PLC0415
-    from streams.tools.replay.rows import InputError  # noqa: PLC0415
-    from streams.tools.replay.run import replay as run  # noqa: PLC0415
-    from streams.tools.replay.shipped import find  # noqa: PLC0415
-    from streams.tools.replay.sources import merged, open_inputs  # noqa: PLC0415
+    from streams.definitions.faults import DefinitionFaults
+    from streams.definitions.load import load_files
+    from streams.tools.replay.mapping_file import load_mapping
+    from streams.tools.replay.rows import InputError
+    from streams.tools.replay.run import replay as run
+    from streams.tools.replay.shipped import find
+    from streams.tools.replay.sources import merged, open_inputs
 
     try:
         loaded = load_files([find(name, "journey") for name in definition])
@@ -113,21 +118,23 @@ def _files(
         summary.filtered = sum(file.filtered for file in files)
     except (DefinitionFaults, InputError, FileNotFoundError) as error:
         _refuse(str(error))
-        return
     _show(summary, loaded)
 
 
-def _from_kafka(output: str | None, *, compare: bool) -> None:
-    from confluent_kafka import KafkaException  # noqa: PLC0415
+def _from_kafka(connection: Connection, output: str | None, *, compare: bool) -> None:
+    from confluent_kafka import KafkaException
 
-    from streams.settings import SettingsError, load  # noqa: PLC0415
-    from streams.tools.replay.compare import LiveMoved, compare_with_live  # noqa: PLC0415
-    from streams.tools.replay.deployment import Deployment  # noqa: PLC0415
-    from streams.tools.replay.kafka import ReplayError, replay_kafka  # noqa: PLC0415
-    from streams.tools.replay.write import dead_letter_line, lines  # noqa: PLC0415
+    from streams.contracts.registry import RegistryError
+    from streams.contracts.schemas import RegistryUnavailable
+    from streams.tools.replay.compare import LiveMoved, compare_with_live
+    from streams.tools.replay.kafka import Reading, ReplayError, replay_kafka
+    from streams.tools.replay.published import published_definitions
+    from streams.tools.replay.write import dead_letter_line, lines
 
     try:
-        deployment = Deployment.of(load(os.environ))
+        settings, topics = connection.settings, connection.topics
+        definitions = published_definitions(settings, topics)
+        reading = Reading(settings.source, connection.schemas("read"), settings.dead_letters.allow_json)
         with _sink(output) as sink, _console().status("replaying the log") as status:
 
             def each(outputs: Any, letters: Any) -> None:
@@ -138,22 +145,22 @@ def _from_kafka(output: str | None, *, compare: bool) -> None:
                         sink.write(line)
 
             result = replay_kafka(
-                deployment.settings.kafka,
-                deployment.topics,
-                deployment.definition,
-                deployment.reading,
+                settings.kafka,
+                topics,
+                definitions,
+                reading,
                 each=each,
                 progress=lambda partition, n: status.update(f"partition {partition}, {n:,} touchpoints"),
                 keep="encoded" if compare else "nothing",
             )
         newest = max(partition.marker.definition for partition in result.partitions)
-        _show(result.summary, deployment.definition(newest))
+        _show(result.summary, definitions(newest))
         if compare:
-            comparison = compare_with_live(deployment.settings.kafka, deployment.topics, result)
+            comparison = compare_with_live(settings.kafka, topics, result)
             _console().print(str(comparison), markup=False)
             if not comparison.equal:
                 raise typer.Exit(UNEQUAL)
-    except (SettingsError, ReplayError, KafkaException) as error:
+    except (RegistryError, RegistryUnavailable, ReplayError, KafkaException) as error:
         _refuse(str(error))
     except LiveMoved as error:
         _refuse(f"{error}: a worker is still writing; try again when it is idle or stopped")
@@ -179,13 +186,13 @@ def _sink(output: str | None) -> Iterator[BinaryIO | None]:
 
 
 def _console() -> Any:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     return Console(stderr=True)
 
 
 def _show(summary: Summary, definition: Any) -> None:
-    from streams.tools.replay.tables import tables  # noqa: PLC0415
+    from streams.tools.replay.tables import tables
 
     for table in tables(summary, definition):
         _console().print(table)
@@ -198,10 +205,8 @@ def _time(option: str, text: str | None) -> int | None:
         at = datetime.fromisoformat(text)
     except ValueError:
         _refuse(f"{option}: {text!r} is no time such as 2024-05-01 or 2024-05-01T12:00:00+02:00")
-        return None
     return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _refuse(message: str) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(WRONG)
+def _refuse(message: str) -> NoReturn:
+    fail(message, WRONG)

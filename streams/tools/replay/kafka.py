@@ -143,6 +143,7 @@ class _Partition:
                 f"{topics.journal} partition {partition} does not begin with its start: its oldest lines are gone, "
                 "and without them the log cannot be replayed"
             )
+        self.begins = start.after_offset + 1
         self.engine = Engine(
             definitions(start.value["definition"]),
             partition=partition,
@@ -159,19 +160,25 @@ class _Partition:
         reader = OutputReader(self.schemas)
         for record in log.read(self.kafka, self.topics.journal, self.partition):
             line = reader.read(JournalLine, record.value or b"")
-            after = line.kind == "idle" and line.value["to"] > (self.marker.watermark or 0)
-            if line.after_offset <= self.marker.offset and not after:
+            later = line.after_offset > self.marker.offset
+            if line.kind == "idle":
+                later = later or line.value["to"] > (self.marker.watermark or 0)
+            elif line.kind == "definition":
+                later = later or line.value["number"] > self.marker.definition
+            if not later:
                 lines.append(line)
         return lines
 
     def run(self) -> None:
-        if (first := log.first_offset(self.kafka, self.topics.touchpoints, self.partition)) > 0:
+        if (first := log.first_offset(self.kafka, self.topics.touchpoints, self.partition)) > self.begins:
             raise ReplayError(
                 f"{self.topics.touchpoints} partition {self.partition} begins at offset {first}: what lay before it "
                 "has passed its retention, and with it the state from which a replay would go on"
             )
         chunk: list[LogRecord] = []
         for record in log.read(self.kafka, self.topics.touchpoints, self.partition):
+            if record.offset < self.begins:
+                continue
             if record.offset > self.marker.offset:
                 break
             self._journal_before(record.offset, chunk)
