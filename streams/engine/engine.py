@@ -134,6 +134,7 @@ class Engine:
         counts = out.counts
         store = self.store
         hot = store.hot
+        heap = store.heap
         routes = self.plan.routes
         processed = 0
         for tp in touchpoints:
@@ -172,7 +173,6 @@ class Engine:
             mark = clock.candidate(t, record, lateness)
             if watermark is None or mark > watermark:
                 watermark = self.watermark = step.watermark = mark
-                heap = store.heap
                 if heap and heap[0][0] < mark:
                     self._fire_partition(mark)
                     p = store.get(profile_id)
@@ -180,6 +180,8 @@ class Engine:
                 p = self._new_profile(profile_id, t)
             self._apply(p, tp, t, event, route)
             processed += 1
+            if heap[0][0] < watermark:
+                self._fire_partition(watermark)
         counts.processed += processed
         return self._end()
 
@@ -312,6 +314,7 @@ class Engine:
             p.first_seen = t
             for passed in p.anniversaries.values():
                 passed[1] = anniversary(t, passed[0] + 1)
+                step.arm(passed[1])
         application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id

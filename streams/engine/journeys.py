@@ -143,6 +143,8 @@ def _join_pending(step: Step, journey: JourneyPlan, inst: Instance) -> None:
         inst.opened = min(inst.opened, t)
         _belong(step, inst, t, event_id, channel)
         enter(step, journey, inst, stage, t, event_id)
+    if journey.within_ms:
+        step.arm(inst.opened + journey.within_ms)
 
 
 def enter(step: Step, journey: JourneyPlan, inst: Instance, stage: StagePlan, t: int, event_id: str) -> bool:

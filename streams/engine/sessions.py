@@ -30,9 +30,12 @@ def touch(step: Step) -> None:
                 p.session_last = t
         elif t < start and start - t <= step.plan.time.session_gap_ms:
             p.session_start = t
+            step.arm(end_of(step, p))
     if not start:
         p.session_start = p.session_last = t
         p.session_touchpoints = 0
+        if step.plan.session_timer:
+            step.arm(end_of(step, p))
         tidy(step)
     p.session_touchpoints += 1
     p.touchpoints += 1
