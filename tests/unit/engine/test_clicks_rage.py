@@ -55,7 +55,7 @@ def test_the_names_that_definitions_know_are_the_presets_there_are() -> None:
     assert {p.family for p in PRESETS.values()} == {"rage", "dead", "error", "u_turn", "cursor", "slow"}
 
 
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_each_preset_states_its_bounds_and_their_source(preset: Any) -> None:
     text = type(preset).__doc__ or ""
     assert "Source: " in text
