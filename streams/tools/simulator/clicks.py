@@ -39,9 +39,10 @@ def step(c: Customer, path: str) -> Steps:
         (h.page_loop, loop),
         (h.thrashed_cursor, thrash),
     ):
-        if draw < share and burst.__name__ not in c.bursts:
-            c.bursts.add(burst.__name__)
-            yield from burst(c, path)
+        if draw < share:
+            if burst.__name__ not in c.bursts:
+                c.bursts.add(burst.__name__)
+                yield from burst(c, path)
             return
         draw -= share
     if draw < 0.35:
