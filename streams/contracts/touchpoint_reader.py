@@ -11,7 +11,6 @@ The code is one long function on purpose: a call costs as much as reading a fiel
 from __future__ import annotations
 
 import json
-import re
 import struct
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +32,10 @@ _BLANK: Final[list[Any]] = [None] * (_WIDTH + 1)
 """One place for each field and one for whatever this version does not know."""
 
 _TEXT, _LONG, _DOUBLE, _FLAG, _PROPERTIES, _TRAITS, _CONSENT = range(7)
-_NULLS: Final = re.compile(rb"\0*").match
+_LENGTH: Final = tuple(n >> 1 if n < 128 and not n & 1 else -1 for n in range(256))
+"""First byte of a text -> its length in bytes; -1 where the length takes more bytes than one, or is wrong."""
+_MARKS: Final = b"\0" + b"\1" * 255
+"""Translates every byte but zero to one, so that the end of a run of nulls can be found in one call."""
 _double: Final = struct.Struct("<d").unpack_from
 _INF: Final = float("inf")
 
@@ -106,16 +108,16 @@ def layout_of(schema: Any) -> Layout | None:
 def read(v: bytes, p: int, record: Record, limits: Limits, layout: Layout) -> Touchpoint:
     """The touchpoint whose body begins at byte ``p`` of ``v``; it must end where ``v`` ends."""
     out = _BLANK.copy()
-    n = v[p]
-    if n < 128 and not n & 1:
-        e = (p := p + 1) + (n >> 1)
+    n = _LENGTH[v[p]]
+    if n >= 0:
+        e = (p := p + 1) + n
         event_id = v[p:e].decode()
         p = e
     else:
         event_id, p = _long_text(v, p, limits.name_characters)
-    n = v[p]
-    if n < 128 and not n & 1:
-        e = (p := p + 1) + (n >> 1)
+    n = _LENGTH[v[p]]
+    if n >= 0:
+        e = (p := p + 1) + n
         kind = v[p:e].decode()
         p = e
     else:
@@ -133,11 +135,14 @@ def read(v: bytes, p: int, record: Record, limits: Limits, layout: Layout) -> To
         out[5] = time
     kinds, slots, long = layout
     fields = len(kinds)
+    find = v.translate(_MARKS).find
     i = 0
     while i < fields:
         b = v[p]
         if b == 0:
-            e = _NULLS(v, p).end()  # type: ignore[union-attr]  # it always matches, if only nothing
+            e = find(b"\1", p)
+            if e < 0:
+                e = len(v)
             i += e - p
             p = e
             if i >= fields:
@@ -147,9 +152,9 @@ def read(v: bytes, p: int, record: Record, limits: Limits, layout: Layout) -> To
             raise NotPlain
         holds = kinds[i]
         if holds == _TEXT:
-            n = v[p + 1]
-            if n < 128 and not n & 1:
-                e = (p := p + 2) + (n >> 1)
+            n = _LENGTH[v[p + 1]]
+            if n >= 0:
+                e = (p := p + 2) + n
                 out[slots[i]] = v[p:e].decode()
                 p = e
             else:
@@ -212,18 +217,18 @@ def _properties(v: bytes, p: int, limits: Limits, *, lists: bool = True) -> tupl
         if room < 0:
             raise NotPlain
         for _ in range(n):
-            n = v[p]
-            if n < 128 and not n & 1:
-                e = (p := p + 1) + (n >> 1)
+            n = _LENGTH[v[p]]
+            if n >= 0:
+                e = (p := p + 1) + n
                 key = v[p:e].decode()
                 p = e
             else:
                 key, p = _long_text(v, p, limits.name_characters)
             b = v[p]
             if b == 8:
-                n = v[p + 1]
-                if n < 128 and not n & 1:
-                    e = (p := p + 2) + (n >> 1)
+                n = _LENGTH[v[p + 1]]
+                if n >= 0:
+                    e = (p := p + 2) + n
                     out[key] = v[p:e].decode()
                     p = e
                 else:
