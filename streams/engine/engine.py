@@ -293,7 +293,7 @@ class Engine:
 
     def _apply(self, p: Profile, tp: Touchpoint, t: int, event: bytes, route: Route) -> None:
         step = self._step
-        if not route.known:
+        if not route.known and tp.outcome is None:
             self._note_unused(route.event)
         actor = tp.actor or route.actor
         counting = actor == CUSTOMER or (actor == AGENT and application.together(p, tp))

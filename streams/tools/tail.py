@@ -6,7 +6,7 @@ Owns the reading and the decoding. How a record looks to people is in ``streams.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
 from uuid import uuid4
 
@@ -109,9 +109,11 @@ def tail(
     customer: str | None = None,
     since: Since = "now",
     until: Until = "stopped",
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Read]:
     """Records in the order in which the partitions bring them. Whatever is produced after the first ``next`` was
-    asked for is part of it. ``until="end"`` stops where the topic ended when it was opened.
+    asked for is part of it. ``until="end"`` stops where the topic ended when it was opened;
+    ``stopped`` is asked several times a second and ends it too.
     """
     topic = topic_of(topics, stream)
     consumer = Consumer(
@@ -127,7 +129,7 @@ def tail(
     try:
         places = _places(consumer, topic, customer, since)
         consumer.assign(places)
-        yield from _records(consumer, len(places), Decoder(stream, schemas), customer)
+        yield from _records(consumer, len(places), Decoder(stream, schemas), customer, stopped)
     except KafkaException as error:
         raise TailError(f"{topic} cannot be read: {error.args[0].str()}") from error
     finally:
@@ -168,10 +170,12 @@ def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
             return low, high
 
 
-def _records(consumer: Consumer, partitions: int, decoder: Decoder, customer: str | None) -> Iterator[Read]:
+def _records(
+    consumer: Consumer, partitions: int, decoder: Decoder, customer: str | None, stopped: Callable[[], bool]
+) -> Iterator[Read]:
     wanted = customer.encode() if customer is not None else None
     open_partitions = partitions
-    while open_partitions:
+    while open_partitions and not stopped():
         for message in consumer.consume(500, timeout=0.1):
             error = message.error()
             if error is not None:

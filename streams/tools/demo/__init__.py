@@ -1,0 +1,1 @@
+"""``journey demo``: a whole deployment on one machine, with customers that do not exist, in real time."""

@@ -1,0 +1,139 @@
+"""What the demo shows: figures and the latest findings, read from the topics like any consumer would read them.
+
+Owns the threads that read signals, triggers and customers (read_committed) and the state that the screen draws.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.contracts.outputs import Customer, Outputs, Signal, Trigger
+from streams.definitions.model import Definition
+from streams.tools.connection import Connection
+from streams.tools.replay.summary import Summary
+from streams.tools.tail import Stream, TailError, tail
+
+SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction", "milestone"})
+KEPT: Final = 200
+
+
+class Board:
+    """Everything on the screen, filled by its own threads."""
+
+    def __init__(
+        self, connection: Connection, definition: Definition, metrics: str, on_trigger: Callable[[Trigger], None]
+    ) -> None:
+        self._connection = connection
+        self._metrics = metrics
+        self._on_trigger = on_trigger
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._read, args=(stream, each), name=f"board-{stream}", daemon=True)
+            for stream, each in (("signals", self._signal), ("triggers", self._trigger), ("customers", self._customer))
+        ]
+        self._threads.append(threading.Thread(target=self._scrape, name="board-metrics", daemon=True))
+        self.definition = definition
+        self.summary = Summary.of(definition)
+        self.findings: deque[Signal] = deque(maxlen=KEPT)
+        self.triggers: deque[Trigger] = deque(maxlen=KEPT)
+        self.statuses: Counter[str] = Counter()
+        self.stages: Counter[tuple[str, str]] = Counter()
+        """(journey, stage) -> customers there now."""
+        self._where: dict[str, list[tuple[str, str]]] = {}
+        self.story: Customer | None = None
+        """The customer whose story is told: the one who was last sent a trigger."""
+        self._hero: str | None = None
+        self._hero_since = 0.0
+        self.hero_signals: deque[Signal] = deque(maxlen=6)
+        self.hero_triggers: deque[Trigger] = deque(maxlen=4)
+        self.lag: float | None = None
+        self.processed = 0.0
+        self.error: str | None = None
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _read(self, stream: Stream, each: Callable[[Any], None]) -> None:
+        connection = self._connection
+        try:
+            # Read from the beginning: a second start goes on with what was.
+            for read in tail(
+                # The board says by itself when Kafka is away; librdkafka would write over the screen.
+                connection.kafka | {"log_level": 0},
+                connection.topics,
+                stream,
+                connection.schemas("read"),
+                since="beginning",
+                stopped=self._stop.is_set,
+            ):
+                each(read.value if read.value.__class__ in (Signal, Trigger, Customer) else _key(read.key))
+        except TailError as error:
+            if not self._stop.is_set():
+                self.error = str(error)
+
+    def _signal(self, signal: Any) -> None:
+        if not isinstance(signal, Signal):
+            return
+        self.summary.add(Outputs(signals=[signal]))
+        if signal.kind in SHOWN:
+            self.findings.append(signal)
+        if signal.customer == self._hero:
+            self.hero_signals.append(signal)
+
+    def _trigger(self, trigger: Any) -> None:
+        if not isinstance(trigger, Trigger):
+            return
+        self.summary.add(Outputs(triggers=[trigger]))
+        self.statuses[trigger.status] += 1
+        self.triggers.append(trigger)
+        now = time.monotonic()
+        if trigger.status == "issued" and now - self._hero_since > 20:
+            self._hero, self._hero_since, self.story = trigger.customer, now, None
+            self.hero_signals.clear()
+            self.hero_triggers.clear()
+        if trigger.customer == self._hero:
+            self.hero_triggers.append(trigger)
+        self._on_trigger(trigger)
+
+    def _customer(self, customer: Any) -> None:
+        profile = customer.customer if isinstance(customer, Customer) else customer
+        before = self._where.pop(profile, [])
+        self.stages.subtract(before)
+        if isinstance(customer, Customer):
+            now = [(stage.journey, stage.stage) for stage in customer.stages]
+            self._where[profile] = now
+            self.stages.update(now)
+            if profile == self._hero:
+                self.story = customer
+
+    def _scrape(self) -> None:
+        while not self._stop.wait(1):
+            try:
+                with urllib.request.urlopen(self._metrics, timeout=2) as answer:  # noqa: S310 - our own worker on loopback
+                    text = answer.read().decode()
+            except OSError:
+                continue
+            lag = processed = 0.0
+            for family in text_string_to_metric_families(text):
+                if family.name == "journey_consumer_lag_records":
+                    lag = sum(sample.value for sample in family.samples)
+                elif family.name == "journey_events_processed":
+                    processed = sum(s.value for s in family.samples if s.name.endswith("_total"))
+            self.lag, self.processed = lag, processed
+
+
+def _key(key: bytes | None) -> str:
+    return (key or b"").decode("utf-8", "replace")

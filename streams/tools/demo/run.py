@@ -1,0 +1,187 @@
+"""The demo from start to end: what is started in which order, stopped in the opposite one, and checked at the end.
+
+Owns the order and the verdict of a run without a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from streams.definitions.load import load_files, shipped
+from streams.definitions.model import Definition
+from streams.tools import home
+from streams.tools.connection import Connection, connect
+from streams.tools.demo.board import Board
+from streams.tools.demo.scale import scaled_files
+from streams.tools.demo.screen import Screen
+from streams.tools.demo.traffic import Traffic
+from streams.tools.demo.worker import Worker
+from streams.tools.embedded.kafka import EmbeddedKafka
+from streams.tools.embedded.process import free_port
+from streams.tools.home import Demo
+from streams.tools.replay.compare import Comparison, LiveMoved, compare_with_live
+from streams.tools.replay.kafka import Reading, ReplayResult, replay_kafka
+from streams.tools.replay.published import published_definitions
+from streams.tools.replay.tables import tables
+from streams.tools.topics import create_topics
+
+SETTLE_S = 20.0
+"""Without a terminal: so long after the last touchpoint the idle clock decides what is due."""
+CAUGHT_UP_S = 120.0
+
+
+@dataclass(frozen=True)
+class Options:
+    folder: Path
+    scale: float
+    customers: int
+    seed: int
+    touchpoints: int | None
+    """Stop after so many; None: until Ctrl-C."""
+    partitions: int
+    definitions: tuple[Path, ...] = ()
+    """None given: the shipped shop and service desk."""
+
+
+def run(options: Options, console: Console) -> int:
+    """Exit status: 0 if all went well and, with a number of touchpoints, what was seen is right."""
+    folder = options.folder
+    originals = list(options.definitions) or [shipped("shop"), shipped("service")]
+    files = scaled_files(originals, options.scale, folder / "definitions")
+    definition = load_files(files)
+    with ExitStack() as stack:
+        kafka = _start_kafka(options, console, stack)
+        port = free_port()
+        os.environ.update(
+            JOURNEY_KAFKA_BOOTSTRAP=kafka.bootstrap,
+            JOURNEY_HTTP_PORT=str(port),
+            JOURNEY_LOG_FORMAT="text",
+            JOURNEY_INSTANCE="demo",
+        )
+        connection = connect(os.environ)
+        with console.status("topics"):
+            create_topics(connection.kafka, connection.topics, partitions=options.partitions)
+        worker = Worker(folder, port)
+        home.write(
+            folder,
+            Demo(kafka.bootstrap, connection.settings.prefix, connection.settings.app, worker.metrics, os.getpid()),
+        )
+        stack.callback(home.clear, folder)
+        with console.status("the worker takes its partitions and reads their state"):
+            stack.callback(worker.stop)
+            worker.start(files)
+        traffic = Traffic(connection, options.customers, options.scale, options.seed, options.touchpoints)
+        board = Board(connection, definition, worker.metrics, traffic.hear)
+        stack.callback(board.stop)
+        board.start()
+        stack.callback(traffic.stop)
+        traffic.start()
+        if options.touchpoints is None:
+            return _watch(options, console, board, traffic, worker)
+        _until_done(console, board, traffic, worker)
+        traffic.stop()
+        board.stop()
+        worker.stop()
+        return _verdict(console, connection, definition)
+
+
+def _start_kafka(options: Options, console: Console, stack: ExitStack) -> EmbeddedKafka:
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def fetched(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = progress.add_task(f"downloading {what}", total=total)
+        progress.update(tasks[what], completed=done, total=total)
+
+    kafka = EmbeddedKafka(options.folder / "kafka", progress=fetched)
+    stack.callback(kafka.stop)
+    with progress:
+        kafka.start()
+    console.print(f"Kafka at {kafka.bootstrap}, its data in {options.folder / 'kafka'}")
+    return kafka
+
+
+def _watch(options: Options, console: Console, board: Board, traffic: Traffic, worker: Worker) -> int:
+    """The live view until Ctrl-C."""
+    screen = Screen(board, traffic, options.scale, worker.metrics)
+    try:
+        with Live(screen, console=console, screen=True, refresh_per_second=4):
+            while True:
+                time.sleep(0.5)
+                worker.check()
+                if traffic.error is not None:
+                    raise traffic.error
+    except KeyboardInterrupt:
+        pass
+    console.print("stopping: customers, worker, Kafka; another start goes on from here")
+    return 0
+
+
+def _until_done(console: Console, board: Board, traffic: Traffic, worker: Worker) -> None:
+    """All touchpoints produced, processed, and the silences after them decided."""
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), console=console
+    ) as bar:
+        task = bar.add_task("touchpoints", total=traffic.limit)
+        while not traffic.done.wait(0.5):
+            bar.update(task, completed=traffic.produced)
+            worker.check()
+        bar.update(task, completed=traffic.produced)
+    if traffic.error is not None:
+        raise traffic.error
+    until = time.monotonic() + CAUGHT_UP_S
+    while (board.lag is None or board.lag > 0) and time.monotonic() < until:
+        worker.check()
+        time.sleep(0.5)
+    with console.status("silence: the idle clock decides what is due"):
+        time.sleep(SETTLE_S)
+        worker.check()
+
+
+def _verdict(console: Console, connection: Connection, definition: Definition) -> int:
+    settings = connection.settings
+    with console.status("replaying log and journal"):
+        definitions = published_definitions(settings, connection.topics)
+        result = replay_kafka(settings.kafka, connection.topics, definitions, Reading(settings.source))
+        comparison = _compared(connection, result)
+    for table in tables(result.summary, definition):
+        console.print(table)
+    console.print(str(comparison), markup=False)
+    ends = result.summary.triggers
+    issued = sum(n for (_, status), n in ends.items() if status == "issued")
+    cancelled = sum(n for (_, status), n in ends.items() if status.startswith("cancelled"))
+    faults = []
+    if issued == 0:
+        faults.append("no trigger was issued")
+    if cancelled == 0:
+        faults.append("no trigger was cancelled")
+    if not comparison.equal:
+        faults.append("what was live differs from the replay of log and journal")
+    for fault in faults:
+        console.print(f"[bold red]wrong:[/] {fault}")
+    if not faults:
+        console.print(f"[bold green]right:[/] {issued} triggers issued, {cancelled} cancelled, live equals the replay")
+    return 1 if faults else 0
+
+
+def _compared(connection: Connection, result: ReplayResult) -> Comparison:
+    """The worker has stopped, so the topics stand still; its last transaction may just be ending."""
+    for attempt in range(10):
+        try:
+            return compare_with_live(connection.settings.kafka, connection.topics, result)
+        except LiveMoved:
+            if attempt == 9:
+                raise
+            time.sleep(0.5)
+    raise AssertionError  # the loop returns or raises
