@@ -229,3 +229,43 @@ def test_each_issued_trigger_ends_once(ecom: Replayed) -> None:
     ended = Counter(t.trigger_id for t in ecom.triggers if t.status != "issued")
     assert issued == set(ended)
     assert set(ended.values()) == {1}
+
+
+def test_help_with_shipping_ends_as_the_visit_went_on(ecom: Replayed, clicks: pd.DataFrame) -> None:
+    """The next payment step or purchase of the visit ends the trigger, otherwise the end of the session."""
+    rows = clicks.set_index("row")
+    steps = dict(iter(clicks.groupby("session_id")))
+    expected: Counter[str] = Counter()
+    for trigger in ecom.triggers:
+        if trigger.action != "shipping_help" or trigger.status != "issued":
+            continue
+        row = int(trigger.reason_touchpoints[-1].removeprefix("ecom-"))
+        visit = steps[rows.session_id[row]]
+        position = visit.row.tolist().index(row)
+        later = visit.event.iloc[position + 1 :]
+        decisive = later[later.isin(["payment_details", "purchase"])]
+        if decisive.empty:
+            expected["expired"] += 1
+        else:
+            expected["goal_reached" if decisive.iloc[0] == "purchase" else "cancel_on"] += 1
+    ended = Counter(
+        t.end_reason or t.status for t in ecom.triggers if t.action == "shipping_help" and t.status != "issued"
+    )
+    replaced = ended.pop("replaced")  # by the more valuable help with the payment
+    assert replaced == 1
+    assert (expected - ended).total() == replaced
+    assert not ended - expected
+
+
+def test_help_with_a_payment_ends_with_a_purchase_or_after_two_hours(ecom: Replayed, clicks: pd.DataFrame) -> None:
+    orders = {user: part.to_numpy() for user, part in clicks[clicks.event.eq("purchase")].groupby("user_id").t}
+    expected: Counter[str] = Counter()
+    for trigger in ecom.triggers:
+        if trigger.action == "payment_help" and trigger.status == "issued":
+            issued = trigger.issued_at
+            bought = any(issued < t <= issued + 2 * HOUR for t in orders.get(trigger.customer, ()))
+            expected["goal_reached" if bought else "expired"] += 1
+    ended = Counter(
+        t.end_reason or t.status for t in ecom.triggers if t.action == "payment_help" and t.status != "issued"
+    )
+    assert ended == expected

@@ -167,7 +167,7 @@ class _Reader:
         zone = self.text(keys.get("zone"), "UTC")
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             self.fault(keys["zone"], f"unknown time zone {zone!r}", "an IANA name such as Europe/London")
         fmt = self.text(keys.get("format"), "iso")
         if "%" not in fmt and fmt not in ("iso", "epoch_s", "epoch_ms"):

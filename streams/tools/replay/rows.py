@@ -168,8 +168,16 @@ class CsvReader:
     def _header(self) -> Cells:
         try:
             return next(self._reader, [])
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise InputError(f"{self.file}: the header cannot be read: {error}") from None
+        except UnicodeDecodeError as error:
+            raise self._wrong_encoding(error) from None
+
+    def _wrong_encoding(self, error: UnicodeDecodeError) -> InputError:
+        return InputError(
+            f"{self.file}: after row {self.rows}: not {self.mapping.encoding} ({error.reason}); "
+            f"say its encoding in {self.mapping.path}"
+        )
 
     def _kept(self, index: dict[str, int], width: int) -> Iterator[Kept | Refused]:
         """Rows that pass the filters, with their number and time."""
@@ -187,10 +195,7 @@ class CsvReader:
                 yield Refused(self.file, self.rows, "malformed", str(error), "")
                 continue
             except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{self.file}: after row {self.rows}: not {self.mapping.encoding} ({error.reason}); "
-                    "say its encoding in the mapping"
-                ) from None
+                raise self._wrong_encoding(error) from None
             if not row:
                 continue
             self.rows = n = self.rows + 1
