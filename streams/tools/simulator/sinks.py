@@ -6,11 +6,12 @@ Owns the two forms and nothing of the simulation. A file is the same bytes each 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Protocol, Self
+from typing import IO, Any, Final, Protocol, Self, cast
 
 import msgspec
 from confluent_kafka import KafkaError, Producer
@@ -43,17 +44,24 @@ class Sink(Protocol):
     def flush(self) -> None: ...
 
 
-def opened(path: Path) -> IO[bytes]:
-    """A file to write; compressed, without a time stamp, if its name ends in .gz."""
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write; compressed if its name ends in .gz, then with neither time stamp nor name inside."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return gzip.GzipFile(path, "wb", mtime=0) if path.suffix == ".gz" else path.open("wb")  # type: ignore[return-value]  # GzipFile is an IO[bytes] in all that is used here
+    with path.open("wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed:
+                yield cast("IO[bytes]", compressed)
+        else:
+            yield raw
 
 
 class JsonLines:
     """A file of touchpoints, one JSON object a line, plain or .gz; the truth goes into another one."""
 
     def __init__(self, path: Path) -> None:
-        self._file = opened(path)
+        self._open = ExitStack()
+        self._file = self._open.enter_context(opened(path))
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +69,7 @@ class JsonLines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._open.__exit__(kind, error, trace)
 
     def write(self, t: Touchpoint) -> None:
         self._file.write(line(t) + b"\n")

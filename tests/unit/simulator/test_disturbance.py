@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -74,7 +74,7 @@ def test_late_ones_come_later_than_allowed(clean: dict[str, Touchpoint]) -> None
 def test_a_shuffle_stays_within_its_bound_and_disorders() -> None:
     touchpoints = made(Disturbance(shuffle_ms=20_000))
     assert max((t.record_time or 0) - t.occurred_at for t in touchpoints) <= 20_050
-    inversions = sum(a.occurred_at > b.occurred_at for a, b in zip(touchpoints, touchpoints[1:], strict=False))
+    inversions = sum(a.occurred_at > b.occurred_at for a, b in pairwise(touchpoints))
     assert inversions > COUNT // 10
 
 
@@ -99,7 +99,7 @@ def test_wrong_clocks_are_told_by_sent_at_and_can_be_corrected(clean: dict[str, 
     touchpoints = made(Disturbance(skewed=0.2))
     skewed = {t.key for t in touchpoints if t.sent_at is not None}
     assert 0.15 < len(skewed) / len({t.key for t in touchpoints}) < 0.25
-    signs = Counter()
+    signs: Counter[bool] = Counter()
     for t in touchpoints:
         true_time = clean[t.event_id].occurred_at
         if t.sent_at is None:

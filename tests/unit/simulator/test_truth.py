@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_browsing_left_behind_for_good_is_abandoned(lived: Lived) -> None:
     for profile, touchpoints in lived.by_profile.items():
         looks = [t.occurred_at for t in touchpoints if t.type in LOOKS]
         others = {t.type for t in touchpoints} & {"Product Added", "Checkout Started", "Order Completed", "page"}
-        if others or not looks or any(b - a > 30 * MINUTE for a, b in zip(looks, looks[1:], strict=False)):
+        if others or not looks or any(b - a > 30 * MINUTE for a, b in pairwise(looks)):
             continue
         considered.add(profile)
         if len(looks) >= 3 and looks[-1] + 30 * MINUTE <= lived.end:
@@ -142,9 +143,11 @@ def test_goals_are_the_events_that_reach_them(lived: Lived) -> None:
 
 
 def test_promoters_and_detractors_are_what_they_answered(lived: Lived) -> None:
-    nps = [t for t in lived.touchpoints if t.survey == "nps" and t.score is not None]
-    assert lived.of("satisfaction", "promoter") == {(t.customer_id, t.occurred_at) for t in nps if t.score >= 9}
-    assert lived.of("satisfaction", "detractor") == {(t.customer_id, t.occurred_at) for t in nps if t.score <= 6}
+    nps = [
+        (t.customer_id, t.occurred_at, t.score) for t in lived.touchpoints if t.survey == "nps" and t.score is not None
+    ]
+    assert lived.of("satisfaction", "promoter") == {(c, at) for c, at, score in nps if score >= 9}
+    assert lived.of("satisfaction", "detractor") == {(c, at) for c, at, score in nps if score <= 6}
     assert len(nps) > 20
 
 
