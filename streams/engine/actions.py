@@ -14,6 +14,7 @@ from streams.contracts.outputs import Candidate, Decision, Signal, Trigger
 from streams.definitions.channels import CHANNELS
 from streams.definitions.model import Action, Channel, When
 from streams.engine import sessions
+from streams.engine.facts import in_session
 from streams.engine.plan import ActionPlan, Route
 from streams.engine.state import Issued, Profile, last
 from streams.engine.step import Step, derived_id, instance_key
@@ -123,7 +124,7 @@ def reachable(step: Step, name: str, action: Action) -> bool:
     """The customer can be reached on the channel and has not refused it (marketing: has agreed to it)."""
     p = step.p
     channel = channel_of(step, name)
-    if channel.in_session and not p.session_start:
+    if channel.in_session and not in_session(step.facts):
         return False
     if channel.identifier is not None:
         held = p.traits.get(channel.identifier)
@@ -148,7 +149,7 @@ def _issue(
     if signal.historical:
         return "warm_up"
     if action.expires_after_ms is None:
-        if not p.session_start:
+        if not in_session(step.facts):
             return "session_over"
         expires = sessions.end_of(step, p)
     else:
@@ -212,7 +213,7 @@ def _trigger(
         reason_signals=[signal.signal_id],
         reason_touchpoints=list(signal.evidence),
         stages={instance_key(i.journey, i.key).replace("\x1f", ":"): i.stage for i in p.open.values()},
-        last_touchpoints=p.trail[-CONTEXT:],
+        last_touchpoints=step.trail()[-CONTEXT:],
         open_contact=contact,
         intent=last(p, "intent") or None,
         emotion=last(p, "emotion") or None,

@@ -92,7 +92,7 @@ def conclude(step: Step) -> None:
                 actions.decide(step, signal, due)
         found.clear()
     if step.view:
-        step.out.customers[p.id] = view(p, step.t)
+        step.out.customers[p.id] = view(p, step.t, step.trail())
         step.view = False
 
 

@@ -209,6 +209,7 @@ class Engine:
         self._begin(None)
         old = self.plan
         self.plan = self._step.plan = Plan(definition)
+        self._step.facts.time = self.plan.time
         if definition.digest != old.definition.digest:
             for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
                 p = self.store.get(profile_id)

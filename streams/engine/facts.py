@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from streams.contracts.outputs import Signal
 from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.model import Time
 from streams.engine.state import Profile, last
 
 DAY: Final = 86_400_000.0
@@ -109,7 +110,7 @@ FRUSTRATION_WEIGHTS: Final = {"rage": 3.0, "dead": 2.0, "error": 2.0, "u_turn": 
 
 def frustration(p: Profile) -> float:
     """(rage x 3 + dead x 2 + errors x 2 + u-turns) / minutes, of at least one minute (Conviva's and PostHog's kin)."""
-    if not p.frustration or not p.session_start:
+    if not p.frustration:
         return 0.0
     score = 0.0
     for family, n in p.frustration.items():
@@ -117,12 +118,22 @@ def frustration(p: Profile) -> float:
     return score / max(1.0, (p.session_last - p.session_start) / 60_000.0)
 
 
+def in_session(f: Facts) -> bool:
+    """Whether a session is open now, whoever has noticed its end. A timer at its last moment comes after it."""
+    p = f.p
+    if not p.session_start:
+        return False
+    end = min(p.session_last + f.time.session_gap_ms, p.session_start + f.time.session_cap_ms)
+    return f.t < end or (f.t == end and f.tp is not None)
+
+
 class Facts:
     """Callable: variable name -> value. One object is reused for every evaluation of a partition."""
 
-    __slots__ = ("event_actor", "event_type", "p", "signal", "t", "tp")
+    __slots__ = ("event_actor", "event_type", "p", "signal", "t", "time", "tp")
 
-    def __init__(self) -> None:
+    def __init__(self, time: Time) -> None:
+        self.time = time
         self.p: Profile = Profile(id="")
         self.tp: Touchpoint | None = None
         self.signal: Signal | None = None
@@ -197,10 +208,10 @@ READERS: Final[dict[str, Callable[[Facts], object]]] = {
     "cart.items_list": lambda f: [
         {"product_id": product, "quantity": n, "price": price} for product, n, price in cart_lines(f.p)
     ],
-    "session.open": lambda f: f.p.session_start > 0,
-    "session.touchpoints": lambda f: float(f.p.session_touchpoints if f.p.session_start else 0),
-    "session.minutes": lambda f: (f.p.session_last - f.p.session_start) / 60_000.0 if f.p.session_start else 0.0,
-    "session.frustration": lambda f: frustration(f.p),
+    "session.open": in_session,
+    "session.touchpoints": lambda f: float(f.p.session_touchpoints if in_session(f) else 0),
+    "session.minutes": lambda f: (f.p.session_last - f.p.session_start) / 60_000.0 if in_session(f) else 0.0,
+    "session.frustration": lambda f: frustration(f.p) if in_session(f) else 0.0,
     "stages": lambda f: {i.journey: i.stage for i in f.p.open.values()},
     "contacts.open": lambda f: float(len(f.p.contacts)),
     "contacts.total": lambda f: float(f.p.contacts_total),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 
-from streams.contracts.outputs import Counts, Outputs, Signal
+from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Expression
 from streams.engine.facts import Facts
@@ -62,7 +62,7 @@ class Step:
         self.start_issuing_at: int | None = None
         self.now_ms: int | None = None
         self.stale_ids: set[str] = set()
-        self.facts = Facts()
+        self.facts = Facts(plan.time)
 
     @property
     def counts(self) -> Counts:
@@ -84,6 +84,13 @@ class Step:
         if due < p.next_due:
             p.next_due = due
             self.on_arm(p, due)
+
+    def trail(self) -> list[LastTouchpoint]:
+        """The last touchpoints; for a timer, those until its due time: its record must not tell when it fired."""
+        trail = self.p.trail
+        if self.event_id or not trail or trail[-1].occurred_at <= self.t:
+            return list(trail)
+        return [step for step in trail if step.occurred_at <= self.t]
 
     def holds(self, where: Expression | None) -> bool:
         return where is None or where.test(self.facts)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streams.contracts.outputs import Customer, OpenContact, OpenStage, OpenTrigger
+from streams.contracts.outputs import Customer, LastTouchpoint, OpenContact, OpenStage, OpenTrigger
 from streams.engine.state import Profile
 
 
-def view(p: Profile, time: int) -> Customer:
+def view(p: Profile, time: int, trail: list[LastTouchpoint]) -> Customer:
     return Customer(
         p.id,
         time,
@@ -20,5 +20,5 @@ def view(p: Profile, time: int) -> Customer:
             OpenTrigger(i.trigger.trigger_id, i.trigger.action, i.trigger.channel, i.trigger.expires_at, i.outcome)
             for i in p.triggers
         ],
-        list(p.trail),
+        trail,
     )
