@@ -17,6 +17,7 @@ LATEST_MS: Final = 253_402_300_799_999
 INT64: Final = 1 << 63
 SHORTEST_TEXT_LIMIT: Final = 64
 """Texts below it are never measured (their Avro length is one byte), so no limit may be lower."""
+DETAIL_CHARACTERS: Final = 300
 LONG_TEXTS: Final = frozenset({"comment", "referrer"})
 _TIMES: Final = ("occurred_at", "sent_at")
 _NUMBERS: Final = ("value", "sentiment", "score")
@@ -54,7 +55,7 @@ class Refused(Exception):  # noqa: N818 - it never leaves this package; callers 
         self.detail = detail
 
     def rejection(self, offset: int) -> Rejection:
-        return Rejection(offset, self.reason, self.detail)
+        return Rejection(offset, self.reason, self.detail[:DETAIL_CHARACTERS])
 
 
 def check(fields: dict[str, Any], limits: Limits, commands: frozenset[str], malformed: str) -> None:

@@ -144,6 +144,27 @@ def test_a_dead_letter_keeps_everything_of_the_original() -> None:
     assert back.value == b"\xff\xfe"
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        Received(b"v" * 2_000_000, headers=[("a", b"b")]),
+        Received(b"v" * 1_048_576),
+        Received(b"v" * 500_000, key=b"k" * 700_000),
+        Received(b"v" * 500_000, headers=[("h", b"h" * 400_000)] * 4),
+        Received(None, key=b"k" * 5_000_000, headers=[(f"{n}", b"") for n in range(200_000)]),
+    ],
+    ids=["value", "value and key", "key", "headers", "names of headers"],
+)
+def test_a_dead_letter_fits_into_its_topic_whatever_the_original_was(record: Received) -> None:
+    letter = dead_letter(Rejection(9, "too_large", "x"), record, "t", 0)
+    encoded = codec().dead_letter(letter)
+    headers = sum(len(name) + len(value) for name, value in encoded.headers)
+    assert len(encoded.value or b"") + len(encoded.key or b"") + headers + 500 < 1_048_588 + 65_536
+    assert letter.detail.startswith("x (cut here: ")
+    assert letter.value_bytes == (None if record.value is None else len(record.value))
+    assert record.value is None or record.value.startswith(letter.value or b"?")
+
+
 def test_a_dead_letter_of_a_record_without_time() -> None:
     letter = dead_letter(Rejection(9, "empty", "x"), Received(None, timestamp=-1, key=None), "t", 0)
     encoded = codec().dead_letter(letter)
