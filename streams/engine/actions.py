@@ -238,7 +238,7 @@ def in_words(signal: Signal) -> str:
         "segment_entered": f"became {signal.name}",
         "segment_left": f"is no longer {signal.name}",
     }.get(signal.kind, f"{signal.kind} {signal.name}")
-    shown = ", ".join(f"{name} {value:g}" for name, value in list(signal.figures.items())[:3])
+    shown = ", ".join(f"{name} {value:g}" for name, value in list(signal.figures.items())[:2])
     return f"{words} ({shown})" if shown else words
 
 

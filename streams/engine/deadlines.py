@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from streams.definitions.model import DAY_MS
 from streams.engine.facts import cart_lines
 from streams.engine.plan import SEPARATOR, JourneyPlan, TierPlan
 from streams.engine.state import Instance
@@ -103,7 +102,7 @@ def fire(step: Step, journey: JourneyPlan, inst: Instance) -> None:
     figures = {
         "touchpoints": float(inst.touchpoints),
         "silent_seconds": (due - inst.last) / 1000,
-        "days_open": (due - inst.opened) / DAY_MS,
+        "open_seconds": (due - inst.opened) / 1000,
     }
     if lines:
         figures["cart_value"] = sum(n * price for _, n, price in lines)

@@ -20,7 +20,7 @@ from streams.tools.connection import Connection
 from streams.tools.replay.summary import Summary
 from streams.tools.tail import Stream, TailError, tail
 
-SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction", "milestone"})
+SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction"})
 KEPT: Final = 200
 
 

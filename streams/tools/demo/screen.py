@@ -100,13 +100,13 @@ class Screen:
         return Panel(table, title="journeys")
 
     def _findings(self) -> Panel:
-        table = Table(expand=True, box=None, pad_edge=False, show_header=False)
+        table = _lines()
         for signal in reversed(list(self.board.findings)[-30:]):
             table.add_row(*_finding(signal))
         return Panel(table, title="abandonment and friction, as they are found")
 
     def _triggers(self) -> Panel:
-        table = Table(expand=True, box=None, pad_edge=False, show_header=False)
+        table = _lines()
         for trigger in reversed(list(self.board.triggers)[-30:]):
             table.add_row(*_trigger(trigger))
         return Panel(table, title="triggers: issued once, withdrawn when no longer right")
@@ -131,6 +131,14 @@ class Screen:
             status = (trigger.status, STATUS_STYLE.get(trigger.status, ""))
             parts.append(Text.assemble("  → ", status, f" {trigger.action}: {trigger.reason_words}"))
         return Panel(Group(*parts), title=f"one customer's story: {customer.customer}")
+
+
+def _lines() -> Table:
+    """One line for each row, cut where the panel ends."""
+    table = Table(expand=True, box=None, pad_edge=False, show_header=False)
+    for ratio in (None, None, None, 1):
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
+    return table
 
 
 def _finding(signal: Signal) -> tuple[Text, Text, Text, Text]:
