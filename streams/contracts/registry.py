@@ -84,8 +84,10 @@ class RegistryOptions:
     cert_file: Path | None = None
     key_file: Path | None = None
     key_password: str | None = field(default=None, repr=False)
-    timeout_s: float = 5.0
-    """For one request. ``decode`` waits that long at most for an id that it sees for the first time."""
+    timeout_s: float = 3.0
+    """For connecting, and again for the answer; ``decode`` waits for an id that it sees for the first time."""
+    retry_s: float = 5.0
+    """After no answer, look-ups fail at once for so long: a registry that hangs must not hold up heartbeats too."""
     wait_s: float = 60.0
     """How long ``register`` waits for a registry that does not answer."""
     unknown_for_s: float = 30.0
@@ -134,6 +136,7 @@ class RegistrySchemas:
         self._ids: dict[Contract, int] = {}
         self._writers: dict[int | UUID, dict[str, Any]] = {}
         self._unknown: dict[int | UUID, float] = {}
+        self._silent_until = 0.0
 
     def register(self) -> dict[Contract, int]:
         """Register the packaged schemas, or find them, and remember their ids.
@@ -161,7 +164,13 @@ class RegistrySchemas:
         now = time.monotonic()
         if self._unknown.get(reference, 0.0) > now:
             return None
-        schema = self._fetch(reference)
+        if now < self._silent_until:
+            raise RegistryUnavailable(f"the schema registry {self._options.shown} did not answer just now")
+        try:
+            schema = self._fetch(reference)
+        except RegistryUnavailable:
+            self._silent_until = time.monotonic() + self._options.retry_s
+            raise
         if schema is None:
             if len(self._unknown) >= 10_000:
                 self._unknown.clear()

@@ -115,8 +115,9 @@ Source = Callable[..., RegistrySchemas]
 def source(names: Topics) -> Iterator[Source]:
     with ExitStack() as stack:
 
-        def opened(url: str, wait_s: float = 60.0, **arguments: Any) -> RegistrySchemas:
-            made = RegistrySchemas(RegistryOptions(url, wait_s=wait_s), subjects(names), **arguments)
+        def opened(url: str, wait_s: float = 60.0, retry_s: float = 0.0, **arguments: Any) -> RegistrySchemas:
+            options = RegistryOptions(url, wait_s=wait_s, retry_s=retry_s)
+            made = RegistrySchemas(options, subjects(names), **arguments)
             stack.callback(made.close)
             return made
 
@@ -303,6 +304,20 @@ def test_while_the_registry_is_down_known_ids_go_on_and_unknown_ones_wait(
     assert all(isinstance(read, Touchpoint) for read in codec.decode([known, unknown]))
     outlet.cut()
     assert isinstance(codec.decode([unknown])[0], Touchpoint), "it is remembered"
+
+
+def test_a_registry_that_did_not_answer_is_left_alone_for_a_while(
+    outlet: Outlet, client: SchemaRegistryClient, names: Topics, source: Source
+) -> None:
+    opened = source(outlet.url, retry_s=3_600.0)
+    ids = opened.register()
+    outlet.cut()
+    with pytest.raises(RegistryUnavailable, match="does not answer"):
+        opened.writer(register(client, names, newer()))
+    outlet.mend()
+    with pytest.raises(RegistryUnavailable, match="did not answer just now"):
+        opened.writer(987_654_321)
+    assert opened.writer(ids["signal"]) is not None
 
 
 def test_look_up_writes_nothing(
