@@ -151,7 +151,7 @@ def _answer(c: Customer, case: Case, contact_id: str, waited: int) -> None:
         topic=case.topic,
         agent_id=c.rng.choice(catalogue.AGENTS),
         team=c.rng.choice(catalogue.TEAMS),
-        wait_ms=waited,
+        wait_ms=round(waited * pace.scale),
     )
     if waited > pace.long_wait_ms:
         if case.waited_at is None or now - case.waited_at > pace.long_wait_within_ms:
@@ -242,7 +242,7 @@ def _end(c: Customer, case: Case, contact_id: str, how: str, waited: int | None 
         case_id=case.id,
         contact_id=contact_id,
         topic=case.topic,
-        wait_ms=waited,
+        wait_ms=None if waited is None else round(waited * c.world.pace.scale),
     )
 
 

@@ -14,8 +14,8 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-REFLEXES: Final = frozenset(
-    {"click_gap_ms", "reaction_ms", "dead_wait_ms", "loop_gap_ms", "thrash_ms", "transport_ms"}  # not scaled
+NOT_SCALED: Final = frozenset(
+    {"scale", "click_gap_ms", "reaction_ms", "dead_wait_ms", "loop_gap_ms", "thrash_ms", "transport_ms"}  # not scaled
 )
 """What hands, pages and wires do takes as long at any time scale: the click presets' bounds are not scaled either."""
 
@@ -23,6 +23,10 @@ REFLEXES: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Pauses are drawn around the mean and never exceed ``..._most``: no pause inside a visit looks like giving up."""
+
+    scale: float = 1.0
+    """By how much everything is faster. What a touchpoint reports as a figure (``wait_ms``) stays in the unscaled time,
+    because conditions on figures are not scaled either."""
 
     # Inside a visit to the shop.
     think_ms: int = 14 * SECOND
@@ -124,8 +128,8 @@ class Pace:
         """The same life, ``scale`` times as fast; reflexes keep their time."""
         if scale <= 0:
             raise ValueError(f"the time scale must be above 0, not {scale}")
-        quick = {f.name: max(1, round(getattr(self, f.name) / scale)) for f in fields(self) if f.name not in REFLEXES}
-        return replace(self, **quick)
+        quick = {f.name: max(1, round(getattr(self, f.name) / scale)) for f in fields(self) if f.name not in NOT_SCALED}
+        return replace(self, scale=self.scale * scale, **quick)
 
 
 @dataclass(frozen=True, slots=True)

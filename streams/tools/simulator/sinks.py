@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self, cast
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.touchpoint import Touchpoint
@@ -115,6 +115,12 @@ class TopicSink:
         self._topic = topic
         self._codec = codec
         self._refused: str | None = None
+        try:
+            known = self._producer.list_topics(topic, timeout=15).topics[topic]
+        except KafkaException as error:
+            raise DeliveryError(f"{config.get('bootstrap.servers')}: {error.args[0].str()}") from error
+        if known.error is not None:
+            raise DeliveryError(f"{topic}: {known.error.str()}; `journey topics create` makes it")
 
     def write(self, t: Touchpoint) -> None:
         record = self._codec.touchpoint(t)
