@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.definitions.model import Stalled
 from streams.engine import actions, deadlines, facts, journeys
 from streams.engine.plan import SEPARATOR, Plan
 from streams.engine.step import Step
@@ -41,7 +42,7 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
                     step.view = True
                     continue
                 inst.stage = below[-1]
-                deadlines.arm(step, now, inst, inst.last, entered=True)
+                deadlines.arm(step, now, inst, inst.last, "fell")
             step.view = True
             step.dirty |= facts.STAGES
         tier = now.stages[inst.stage].tier
@@ -49,9 +50,12 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
             inst.due = 0
             inst.tier = ""
             changed = True
-        for name in [n for n in inst.stalled if n not in now.rules]:
-            del inst.stalled[name]
-            changed = True
+        for name in list(inst.stalled):
+            rule = now.rules.get(name)
+            kind = rule.friction.rule if rule is not None else None
+            if not isinstance(kind, Stalled) or kind.stage != inst.stage:
+                del inst.stalled[name]
+                changed = True
     changed = _windows(step, old, new) or changed
     for name in new.anniversaries:
         if name not in p.anniversaries:

@@ -66,6 +66,8 @@ def progress(step: Step, route: Route) -> set[str]:
     """Instances in which this touchpoint enters a higher stage."""
     progressed = set()
     for jr in route.journeys:
+        if journeys.elsewhere(step, jr.journey):
+            continue
         by = jr.journey.instance_by
         key = "" if by is None else journeys.field(step, by)
         if key is None:
@@ -103,6 +105,18 @@ def together(p: Profile, tp: Touchpoint) -> bool:
         return True
     case = tp.case_id
     return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
+
+
+def tells(tp: Touchpoint) -> bool:
+    """It says something about the customer or a trigger, whoever sent it."""
+    return (
+        tp.outcome is not None
+        or tp.traits is not None
+        or tp.consent is not None
+        or tp.sentiment is not None
+        or tp.emotion is not None
+        or tp.score is not None
+    )
 
 
 def append_trail(p: Profile, tp: Touchpoint, t: int, event: str, actor: str) -> None:

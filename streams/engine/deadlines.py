@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from streams.engine.facts import cart_lines
 from streams.engine.plan import SEPARATOR, JourneyPlan, TierPlan
@@ -13,7 +14,11 @@ LATEST_MS = 253_402_300_799_000
 """End of the year 9999."""
 
 
-def arm(step: Step, journey: JourneyPlan, inst: Instance, t: int, *, entered: bool) -> None:
+Why = Literal["heard", "entered", "fell"]
+"""A touchpoint of the journey was heard, one entered a higher stage, or the instance fell to a lower stage."""
+
+
+def arm(step: Step, journey: JourneyPlan, inst: Instance, t: int, why: Why) -> None:
     """(Re-)arm the deadline after a touchpoint at ``t``: of the tier in force at the instance's stage."""
     stage = journey.stages.get(inst.stage)
     tier = stage.tier if stage is not None else None
@@ -24,14 +29,17 @@ def arm(step: Step, journey: JourneyPlan, inst: Instance, t: int, *, entered: bo
     spec = tier.spec
     if spec.after_ms is not None and not spec.from_entry:
         # Disordered touchpoints of the instance must not pull the deadline back; late progress counts from itself.
-        since = t if entered and inst.fired and t <= inst.fired else max(t, inst.last)
+        since = t if why == "entered" and inst.fired and t <= inst.fired else max(t, inst.last)
         due = since + spec.after_ms
     elif spec.after_ms is not None:
-        due = inst.entered.get(spec.stage, inst.opened) + spec.after_ms
-        if due <= inst.fired:
-            due = 0
+        if inst.tier == spec.stage and why != "fell":
+            return
+        # A stage that was skipped is entered with the higher one.
+        due = (t if why == "fell" else inst.entered.get(spec.stage, t)) + spec.after_ms
     else:
-        due = _before(step, tier, inst)
+        due = _before(step, tier, inst, t)
+        if due <= inst.fired and (why != "entered" or inst.tier == spec.stage):
+            due = 0
     if due == inst.due and inst.tier == spec.stage:
         return
     inst.due = due
@@ -48,17 +56,16 @@ def follow_dates(step: Step) -> None:
             continue
         stage = journey.stages.get(inst.stage)
         if stage is not None and stage.tier is not None and stage.tier.spec.before is not None:
-            arm(step, journey, inst, step.t, entered=False)
+            arm(step, journey, inst, step.t, "heard")
 
 
-def _before(step: Step, tier: TierPlan, inst: Instance) -> int:
+def _before(step: Step, tier: TierPlan, inst: Instance, t: int) -> int:
     spec = tier.spec
     assert spec.before is not None  # noqa: S101 - for the checker
     date = as_ms(spec.before.value(step.facts))
     if date is None:
         return 0
-    due = max(date - spec.by_ms, inst.entered.get(spec.stage, inst.opened))
-    return 0 if due <= inst.fired else due
+    return max(date - spec.by_ms, inst.entered.get(spec.stage, t))
 
 
 def as_ms(value: object) -> int | None:

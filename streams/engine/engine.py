@@ -37,7 +37,7 @@ from streams.engine.plan import Plan, Route
 from streams.engine.state import Profile, fingerprint, remember, seen_key
 from streams.engine.step import Step
 from streams.engine.store import Store
-from streams.engine.timers import DECIDED, EPSILON, Timer, anniversary, fire, next_due, next_timer
+from streams.engine.timers import EPSILON, Timer, anniversary, fire, next_due, next_timer
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
@@ -321,7 +321,12 @@ class Engine:
             p.customer_id = tp.customer_id
         if tp.anonymous_id is not None:
             p.anonymous_id = tp.anonymous_id
-        if not counting and not route.named and not (actor == AGENT and route.event in contents.CONTACT_EVENTS):
+        if (
+            not counting
+            and not route.named
+            and not (actor == AGENT and route.event in contents.CONTACT_EVENTS)
+            and not application.tells(tp)
+        ):
             return
         if counting:
             sessions.touch(step)
@@ -396,7 +401,7 @@ class Engine:
         for profile_id in [*self.store.hot, *self.store.cold]:
             p = self.store.get(profile_id)
             assert p is not None  # noqa: S101
-            timer = next_timer(self._step, p)
-            if timer is not None and timer.what in DECIDED and (best is None or timer.due < best):
+            timer = next_timer(self._step, p, calendar=False)
+            if timer is not None and (best is None or timer.due < best):
                 best = timer.due
         return best

@@ -51,7 +51,9 @@ def answer(step: Step, route: Route) -> None:
         waiting = p.absences.get(own)
         if waiting is None or step.t < waiting[2]:
             due = step.t + rule.absence.within_ms
-            p.absences[own] = [due, step.event_id, step.t]
+            value = _instance_of(step, rule)
+            owned = value is not None and instance_key(rule.journey.name, value) in p.open
+            p.absences[own] = [due, step.event_id, step.t, owned]
             step.arm(due)
 
 
@@ -215,7 +217,7 @@ def raise_friction(
 
 
 def fire_absence(step: Step, rule: RulePlan, key: str) -> None:
-    due, event_id, since = step.p.absences.pop(key)
+    due, event_id, since, _ = step.p.absences.pop(key)
     instance = key[len(rule.key) + 1 :] if not rule.per_customer else ""
     inst = step.p.open.get(instance_key(rule.journey.name, instance))
     if inst is not None:

@@ -6,10 +6,14 @@ Owns the rules of "Details of journeys": stages only rise, a touchpoint belongs 
 
 from __future__ import annotations
 
+from typing import Final
+
 from streams.engine import deadlines, facts
-from streams.engine.plan import JourneyPlan, JourneyRoute, Route, StagePlan
+from streams.engine.plan import SEPARATOR, JourneyPlan, JourneyRoute, Route, StagePlan
 from streams.engine.state import CHANNELS, INSTANCES, PENDING, Instance, Profile
 from streams.engine.step import Step, instance_key
+
+CONTACT_STARTED: Final = "Contact Started"
 
 
 def field(step: Step, name: str) -> str | None:
@@ -21,9 +25,17 @@ def field(step: Step, name: str) -> str | None:
     return None if value is None or value == "" else str(value)[:128]
 
 
+def elsewhere(step: Step, journey: JourneyPlan) -> bool:
+    """The touchpoint says that it belongs to another journey."""
+    hint = step.tp.journey
+    return hint is not None and hint != journey.name and hint in step.plan.journeys
+
+
 def find_goals(step: Step, route: Route) -> None:
     """Note whose goal this touchpoint is, before anything else of it is applied."""
     for jr in route.journeys:
+        if elsewhere(step, jr.journey):
+            continue
         for where in jr.goals:
             if step.holds(where):
                 by = jr.journey.instance_by
@@ -35,10 +47,9 @@ def find_goals(step: Step, route: Route) -> None:
 
 def apply(step: Step, route: Route) -> None:
     """Move the journeys that this touchpoint belongs to."""
-    hint = step.tp.journey
     for jr in route.journeys:
         journey = jr.journey
-        if hint is not None and hint != journey.name and hint in step.plan.journeys:
+        if elsewhere(step, journey):
             continue
         stage = None
         for candidate, where in jr.entries:
@@ -63,41 +74,43 @@ def _touch(step: Step, jr: JourneyRoute, key: str, stage: StagePlan | None, *, g
     p = step.p
     ik = instance_key(journey.name, key)
     inst = p.open.get(ik)
+    risen = False
     if inst is None:
         if stage is not None and not goal:
             inst = _open(step, journey, ik, key)
-            _join_pending(step, journey, inst)
+            risen = _join_pending(step, journey, inst)
         elif goal:
             reach_goal(step, journey, ik, key, None)
             return
         else:
             return
-    _belong(step, inst, step.t, step.event_id, step.tp.channel)
+    inst.touched = p.arrivals
     late = inst.fired > 0 and step.t <= inst.fired
     if late:
         step.counts.late += 1
+    if not goal and stage is not None:
+        risen = enter(step, journey, inst, stage, step.t, step.event_id) or risen
+    # What the company does by itself is neither effort nor activity, unless it enters a stage.
+    if step.counting or risen:
+        _belong(step, inst, step.t, step.event_id, step.tp.channel, contact=step.facts.event_type == CONTACT_STARTED)
     if goal:
         reach_goal(step, journey, ik, key, inst)
-        return
-    risen = stage is not None and enter(step, journey, inst, stage, step.t, step.event_id)
-    if risen or (step.counting and not late):
-        deadlines.arm(step, journey, inst, step.t, entered=risen)
+    elif risen or (step.counting and not late):
+        deadlines.arm(step, journey, inst, step.t, "entered" if risen else "heard")
 
 
-def _belong(step: Step, inst: Instance, t: int, event_id: str, channel: str | None) -> None:
+def _belong(step: Step, inst: Instance, t: int, event_id: str, channel: str | None, *, contact: bool) -> None:
     """Count a touchpoint of the instance: effort, silence, age."""
-    p = step.p
     if inst.last and t - inst.last > step.plan.time.session_gap_ms:
         inst.since_silence = 0
     if t >= inst.last:
         inst.last = t
         inst.last_event = event_id
-    inst.touched = p.arrivals
     inst.touchpoints += 1
     inst.since_silence += 1
     if channel is not None and channel not in inst.channels and len(inst.channels) < CHANNELS:
         inst.channels.append(channel)
-    if step.tp.type == "Contact Started":
+    if contact:
         inst.contacts += 1
 
 
@@ -122,7 +135,8 @@ def _without_key(step: Step, jr: JourneyRoute, stage: StagePlan | None, *, goal:
     if stage is None:
         return
     waiting = step.p.pending.setdefault(journey.name, [])
-    waiting.append([step.t, stage.name, step.event_id, step.tp.channel])
+    contact = step.facts.event_type == CONTACT_STARTED
+    waiting.append([step.t, stage.name, step.event_id, step.tp.channel, contact])
     waiting.sort(key=lambda w: w[0])
     oldest = step.t - step.plan.time.session_gap_ms
     while waiting and (waiting[0][0] < oldest or len(waiting) > PENDING):
@@ -130,21 +144,24 @@ def _without_key(step: Step, jr: JourneyRoute, stage: StagePlan | None, *, goal:
         step.counts.unassigned += 1
 
 
-def _join_pending(step: Step, journey: JourneyPlan, inst: Instance) -> None:
+def _join_pending(step: Step, journey: JourneyPlan, inst: Instance) -> bool:
+    """True if a touchpoint that has waited entered a stage."""
     waiting = step.p.pending.pop(journey.name, None)
     if not waiting:
-        return
+        return False
+    risen = False
     gap = step.plan.time.session_gap_ms
-    for t, stage_name, event_id, channel in waiting:
+    for t, stage_name, event_id, channel, contact in waiting:
         stage = journey.stages.get(stage_name)
         if stage is None or abs(step.t - t) > gap:
             step.counts.unassigned += 1
             continue
         inst.opened = min(inst.opened, t)
-        _belong(step, inst, t, event_id, channel)
-        enter(step, journey, inst, stage, t, event_id)
+        _belong(step, inst, t, event_id, channel, contact=contact)
+        risen = enter(step, journey, inst, stage, t, event_id) or risen
     if journey.within_ms:
         step.arm(inst.opened + journey.within_ms)
+    return risen
 
 
 def enter(step: Step, journey: JourneyPlan, inst: Instance, stage: StagePlan, t: int, event_id: str) -> bool:
@@ -207,7 +224,7 @@ def reach_goal(step: Step, journey: JourneyPlan, ik: str, key: str | None, inst:
         }
         close(step, journey, ik, inst, "goal", step.t)
     if key is not None:
-        for name in [n for n in p.once if n.endswith(ik)]:
+        for name in [n for n in p.once if n.endswith(SEPARATOR + ik)]:
             del p.once[name]
     step.find("goal_reached", journey.name, journey=journey.name, instance=key, stage=stage, figures=figures)
     for name, nth in journey.milestones:
@@ -234,7 +251,9 @@ def close(step: Step, journey: JourneyPlan, ik: str, inst: Instance, reason: str
     )
     del p.open[ik]
     for rule in journey.rules.values():
-        p.absences.pop(instance_key(rule.key, inst.key), None)
+        absence = instance_key(rule.key, inst.key)
+        if absence in p.absences and p.absences[absence][3]:
+            del p.absences[absence]
     step.view = True
     step.dirty |= facts.STAGES
 
@@ -282,7 +301,7 @@ def _leave(step: Step, journey: JourneyPlan, ik: str, inst: Instance, dirty: int
         inst.stalled.clear()
         step.view = True
         step.dirty |= facts.STAGES
-        deadlines.arm(step, journey, inst, step.t, entered=True)
+        deadlines.arm(step, journey, inst, step.t, "fell")
         return
 
 

@@ -122,7 +122,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     open: dict[str, Instance] = {}
     """Journey, or journey + separator + instance key -> open instance."""
     pending: dict[str, list[list[Any]]] = {}
-    """Journey -> touchpoints without the instance's field: [time, stage, event_id, channel]."""
+    """Journey -> touchpoints without the instance's field: [time, stage, event_id, channel, begins a contact]."""
     goals: dict[str, int] = {}
     once: dict[str, list[Any]] = {}
     """Deadline + instance -> cart contents last signalled."""
@@ -130,7 +130,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     windows: dict[str, list[Any]] = {}
     """Rule + instance (+ values) -> state of its window, newest element last."""
     absences: dict[str, list[Any]] = {}
-    """Rule + instance -> [due, event_id, time] of the first unanswered touchpoint."""
+    """Rule + instance -> [due, event_id, time, whether it falls away with the open instance] of the first unanswered
+    touchpoint."""
     cooling: dict[str, int] = {}
     # satisfaction
     sentiments: list[list[float]] = []

@@ -63,18 +63,19 @@ def next_due(step: Step, p: Profile) -> int:
     return due
 
 
-def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | None:
-    """The profile's first timer; with ``only``, the first whose own rule names that route's event."""
+def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: bool = True) -> Timer | None:
+    """The profile's first timer; with ``only``, the first whose own rule names that route's event; without
+    ``calendar``, the first that decides something still open: no anniversary and no forgetting."""
     plan = step.plan
     best: Timer | None = None
-    if only is None:
+    if only is None and calendar:
         best = Timer(p.last_seen + plan.time.forget_after_ms, FORGET, 0, "forget", "")
-        if p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
-            best = min(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
         for name in plan.anniversaries:
             passed = p.anniversaries.get(name)
             if passed is not None:
                 best = min(best, Timer(passed[1], ANNIVERSARY, 0, "anniversary", name))
+    if only is None and p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
+        best = _earlier(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
     for ik, inst in p.open.items():
         if only is None or any(jr.journey.name == inst.journey for jr in only.journeys):
             best = _of_instance(plan, ik, inst, best)
@@ -94,9 +95,16 @@ def next_timer(step: Step, p: Profile, only: Route | None = None) -> Timer | Non
             if click_due is not None:
                 best = _earlier(best, Timer(click_due, DEADLINE, plan.rules[key].order, "click", key))
     for n, issued in enumerate(p.triggers):
-        if issued.session_end or (only is not None and issued.trigger.action not in only.cancels):
+        trigger = issued.trigger
+        if only is None:
+            if issued.session_end:
+                continue
+        elif trigger.action not in only.cancels and not any(
+            jr.goals and jr.journey.name == trigger.journey for jr in only.journeys
+        ):
             continue
-        best = _earlier(best, Timer(issued.trigger.expires_at, EXPIRY, n, "trigger", issued.trigger.trigger_id))
+        due = sessions.end_of(step, p) if issued.session_end else trigger.expires_at
+        best = _earlier(best, Timer(due, EXPIRY, n, "trigger", trigger.trigger_id))
     return best
 
 
@@ -170,7 +178,5 @@ def anniversary(first_seen: int, years: int) -> int:
     return int(then.timestamp()) * 1000 + ms
 
 
-DECIDED: Final = frozenset({"session", "abandonment", "stalled", "absence", "click", "instance", "trigger"})
-"""Timers that are decisions still open at the end of a replay; the others are calendar."""
 EPSILON: Final = 1
 """A timer fires when the watermark is past its due time by at least this (ms): at exactly due all is in time."""
