@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -45,11 +45,21 @@ class RunningKafka:
     kill = restart = stop
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist, one process runs all that needs the broker, and the others the rest."""
-    for item in items:
-        if item.get_closest_marker("integration") is not None:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With pytest-xdist: a file is for one process, and everything that needs the broker for one and the same.
+
+    In the order of the folders, in which what takes longest comes first.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only there with the plugin
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # typed as Any where the plugin is not installed
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/integration" if "/integration/" in file else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
