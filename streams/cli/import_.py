@@ -6,6 +6,7 @@ Owns the options and messages of the command.
 # ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,9 @@ def import_(
             raise InputError("give --input (or --finish)")
         files = open_inputs(input, [load_mapping(find(name, "mapping")) for name in mapping or []])
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
+        with ExitStack() as closing, Progress(*columns, console=console, transient=True) as bar:
+            for file in files:
+                closing.callback(file.close)
             task = bar.add_task("import", total=sum(file.size for file in files) or None)
 
             def progress(written: int) -> None:

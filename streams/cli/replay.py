@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
@@ -99,7 +99,13 @@ def _files(
         files = open_inputs(inputs, [load_mapping(find(name, "mapping")) for name in mappings])
         size = sum(file.size for file in files)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with _sink(output) as sink, Progress(*columns, console=_console(), transient=True) as bar:
+        with (
+            ExitStack() as closing,
+            _sink(output) as sink,
+            Progress(*columns, console=_console(), transient=True) as bar,
+        ):
+            for file in files:
+                closing.callback(file.close)
             task = bar.add_task("replay", total=size or None)
 
             def progress(touchpoints: int) -> None:

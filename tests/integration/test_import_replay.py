@@ -1,0 +1,230 @@
+"""A public file through Kafka and the worker gives what a replay of the file gives; and log and journal give it again.
+
+Owns the proof for ``journey import`` and ``journey replay --from-kafka`` on a real broker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from streams.contracts.output_codec import OutputCodec, OutputReader
+from streams.contracts.outputs import Decision, JournalLine, Outputs, Signal
+from streams.contracts.schemas import PackagedSchemas
+from streams.contracts.topics import Topics
+from streams.contracts.touchpoint import IMPORT_ENDED, IMPORT_STARTED, Touchpoint
+from streams.definitions.load import load_files
+from streams.settings import KafkaSettings, Settings, load
+from streams.tools.importer import ImportRefused, end_import, import_touchpoints
+from streams.tools.replay import log
+from streams.tools.replay.compare import compare_with_live
+from streams.tools.replay.kafka import Reading, replay_kafka
+from streams.tools.replay.mapping_file import load_mapping, read_mapping
+from streams.tools.replay.published import published_definitions
+from streams.tools.replay.rows import InputError
+from streams.tools.replay.run import replay
+from streams.tools.replay.shipped import find
+from streams.tools.replay.sources import InputFile, merged, open_inputs
+from streams.worker.changelog import end_offset, last_marker, reader
+
+pytestmark = pytest.mark.integration
+
+PATIENCE_S = 120
+NEVER = 9_999_999_999_999
+
+
+def settings_for(bootstrap: str, topics: Topics) -> Settings:
+    options = {"kafka.bootstrap": bootstrap, "prefix": topics.prefix, "app": topics.app}
+    return load({}, options=options)
+
+
+@contextlib.contextmanager
+def worker(settings: Settings, definition: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("JOURNEY_")},
+        "JOURNEY_KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
+        "JOURNEY_PREFIX": settings.prefix,
+        "JOURNEY_APP": settings.app,
+        "JOURNEY_HTTP_PORT": "0",
+        "JOURNEY_IDLE_AFTER": "500ms",
+    }
+    command = [sys.executable, "-m", "streams", "run", "--definition", str(definition)]
+    with (folder / "worker.log").open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_until_idle(kafka: KafkaSettings, topics: Topics, process: subprocess.Popen[bytes], until_ms: int) -> None:
+    """All is read, and the idle clock has brought each partition past ``until_ms``."""
+    consumer = reader(kafka)
+    try:
+        partitions = log.partitions_of(kafka, topics.touchpoints)
+        ends = [end_offset(consumer, TopicPartition(topics.touchpoints, n))[1] for n in range(partitions)]
+    finally:
+        consumer.close()
+    deadline = time.monotonic() + PATIENCE_S
+    sequences: list[int] | None = None
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the worker ended"
+        markers = [last_marker(kafka, topics.state, n, lambda: False) for n in range(partitions)]
+        if all(
+            m is not None and m.next >= end and (m.watermark or 0) > until_ms
+            for m, end in zip(markers, ends, strict=True)
+        ):
+            now = [m.sequence for m in markers if m is not None]
+            if now == sequences:
+                return
+            sequences = now
+        time.sleep(1)
+    pytest.fail(f"not idle after {PATIENCE_S} s: {markers}, ends {ends}")
+
+
+@pytest.fixture(scope="module")
+def ecom_file() -> Path:
+    folder = Path(os.environ.get("JOURNEY_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+    path = folder / "ecom.csv.gz"
+    if not path.exists():
+        message = f"{path.name} is not in {folder}: it is inside the PyPI package retentioneering 5.2.4"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def ecom(path: Path) -> list[InputFile]:
+    return open_inputs([path], [load_mapping(find("ecom", "mapping"))])
+
+
+def test_a_file_through_kafka_is_the_file_replayed(kafka: Any, topics: Topics, tmp_path: Path, ecom_file: Path) -> None:
+    settings = settings_for(kafka.bootstrap, topics)
+    definition = find("ecom", "journey")
+    with worker(settings, definition, tmp_path) as process:
+        report = import_touchpoints(settings.kafka, topics, merged(ecom(ecom_file)))
+        assert report.written == 31_106
+        assert not report.refused
+        assert report.last is not None
+        wait_until_idle(settings.kafka, topics, process, report.last + 24 * 3_600_000)
+
+        (again,) = ecom(ecom_file)
+        says = r"first touchpoint is of 2024-01-04T11:45:38.*partition 0 has come to 202\d-"
+        with contextlib.closing(again), pytest.raises(ImportRefused, match=says):
+            import_touchpoints(settings.kafka, topics, again)
+
+    # From the file: the same signals and decisions, whatever partition a customer is in.
+    signals: dict[str, Signal] = {}
+    decisions: dict[str, Decision] = {}
+
+    def each(outputs: Outputs) -> None:
+        signals.update((s.signal_id, s) for s in outputs.signals)
+        decisions.update((d.decision_id, d) for d in outputs.decisions)
+
+    replay(load_files([definition], 1), merged(ecom(ecom_file)), start_issuing_at=NEVER, each=each)
+    decoder = OutputReader(PackagedSchemas())
+    live_signals = [
+        decoder.read(Signal, record.value or b"")
+        for partition in range(4)
+        for record in log.read(settings.kafka, topics.signals, partition)
+    ]
+    live_decisions = [
+        decoder.read(Decision, record.value or b"")
+        for partition in range(4)
+        for record in log.read(settings.kafka, topics.decisions, partition)
+    ]
+    assert len(live_signals) == len(signals) > 10_000
+    assert {s.signal_id: s for s in live_signals} == signals
+    assert len(live_decisions) == len(decisions) > 50
+    assert {d.decision_id: d for d in live_decisions} == decisions
+    assert not [*log.read(settings.kafka, topics.triggers, 0)]  # history issues nothing
+
+    # From log and journal: the same bytes.
+    definitions = published_definitions(settings, topics)
+    result = replay_kafka(settings.kafka, topics, definitions, Reading(settings.source))
+    assert len(result.partitions) == 4
+    assert result.count("signals") == len(signals)
+    assert result.summary.touchpoints == 31_106 + 8  # and the marks of the import
+    comparison = compare_with_live(settings.kafka, topics, result)
+    assert comparison.equal, str(comparison)
+    assert sum(partition.journal for partition in result.partitions) > 0
+
+    # The comparison finds what is wrong: a record that somebody else wrote, and one that is missing.
+    result.partitions[0].outputs["signals"].pop()
+    result.partitions[1].customers.clear()
+    spoilt = compare_with_live(settings.kafka, topics, result)
+    assert not spoilt.equal
+    assert spoilt.topics[0].unexpected == 1
+
+
+MAPPING = """
+version: 1
+time: {column: at}
+touchpoints: [{event_id: {row: true}, fields: {customer_id: {column: who}, type: Product Viewed}}]
+"""
+
+
+def test_an_import_lies_between_its_marks(kafka: Any, topics: Topics, tmp_path: Path) -> None:
+    settings = settings_for(kafka.bootstrap, topics)
+    table = tmp_path / "f.csv"
+    table.write_text("at,who\n" + "".join(f"2024-01-{day:02},c{day % 9}\n" for day in range(1, 29)) + "2024-02-01,\n")
+    mapping = read_mapping("m.yaml", MAPPING)
+    report = import_touchpoints(settings.kafka, topics, merged(open_inputs([table], [mapping])), rate=500)
+    assert report.written == 28
+    assert report.refused == {"no_customer": 1}
+    reading = OutputReader(PackagedSchemas())
+    for partition in range(4):
+        records = list(log.read(settings.kafka, topics.touchpoints, partition))
+        types = [reading.read(Touchpoint, record.value or b"").type for record in records]
+        inside = report.by_partition[partition]
+        assert types == [IMPORT_STARTED, *["Product Viewed"] * inside, IMPORT_ENDED]
+        times = [reading.read(Touchpoint, record.value or b"").occurred_at for record in records[1:-1]]
+        assert times == sorted(times)
+        assert [("journey_command", b"1") in record.headers for record in records] == [True, *[False] * inside, True]
+
+
+def test_a_broken_import_is_ended(kafka: Any, topics: Topics, tmp_path: Path) -> None:
+    """Whatever goes wrong on the way, the closing marks are written; after a kill, by hand."""
+    settings = settings_for(kafka.bootstrap, topics)
+    table = tmp_path / "f.csv"
+    table.write_text("at,who\n2024-01-02,a\n2024-01-01,a\n")
+    (file,) = open_inputs([table], [read_mapping("m.yaml", MAPPING)])
+    with contextlib.closing(file), pytest.raises(InputError, match="row 2 is earlier"):
+        import_touchpoints(settings.kafka, topics, file)
+    assert end_import(settings.kafka, topics) == 4
+    reading = OutputReader(PackagedSchemas())
+    for partition in range(4):
+        types = [
+            reading.read(Touchpoint, record.value or b"").type
+            for record in log.read(settings.kafka, topics.touchpoints, partition)
+        ]
+        assert types[0] == IMPORT_STARTED
+        assert types[-2:] == [IMPORT_ENDED, IMPORT_ENDED]
+
+
+def test_without_topics_nothing_is_written(kafka: Any) -> None:
+    settings = settings_for(kafka.bootstrap, Topics(prefix="nothing"))
+    touchpoint = Touchpoint("e", "page", 1, customer_id="a")
+    with pytest.raises(ImportRefused, match="journey topics create"):
+        import_touchpoints(settings.kafka, Topics(prefix="nothing"), [touchpoint])
+
+
+def test_the_journal_reads_as_written() -> None:
+    line = JournalLine(7, "stale", {"triggers": ["a", "b"]})
+    encoded = OutputCodec(PackagedSchemas(), "/s").journal(line, 2)
+    assert OutputReader(PackagedSchemas()).read(JournalLine, encoded.value or b"") == line
