@@ -15,10 +15,10 @@ from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files, load_texts, shipped
 from streams.definitions.model import Definition
 from streams.engine.engine import Engine
-from streams.tools.simulator import DEFAULT_START_MS, Disturbance, Fact, Pace, Simulation, generate
+from streams.tools.simulator import DEFAULT_START_MS, Disturbance, Fact, Pace, Simulation, customers_for, generate
 
-COUNT = 40_000
-CUSTOMERS = 2_000
+COUNT = 25_000
+CUSTOMERS = 1_000
 NOT_IN_THE_TRUTH = {"fall", "recovery"}
 COMPARED = {"abandonment", "friction", "stalled", "goal_reached", "satisfaction"}
 
@@ -129,3 +129,27 @@ def test_sixty_times_as_fast_is_the_same_life() -> None:
         # Now and then ordinary clicks and pages, sixty times as fast, look like a burst.
         least = 1.0 - 2 / max(facts, 1) if rule[2] == "slow_case" or "/" in rule[2] else 1.0
         assert min(precision, recall) >= least, (rule, precision, recall)
+
+
+def test_triggers_fed_back_are_carried_out_and_end() -> None:
+    """The closed loop of the demo: engine and simulated customers answer each other."""
+    pace = Pace().scaled(60)
+    simulation = Simulation(2, customers_for(60, pace), DEFAULT_START_MS, pace=pace, keep_truth=False)
+    engine = Engine(quick_definition(60))
+    statuses: Counter[tuple[str, str]] = Counter()
+    outcomes: Counter[str] = Counter()
+    for now in range(DEFAULT_START_MS, DEFAULT_START_MS + 200_000, 250):
+        touchpoints = list(simulation.events(now))
+        outcomes.update(t.outcome for t in touchpoints if t.outcome is not None)
+        triggers = engine.process(touchpoints, now).triggers
+        if engine.watermark is not None:
+            triggers = triggers + engine.advance(max(now - 500, engine.watermark), now).triggers
+        for trigger in triggers:
+            statuses[trigger.action, trigger.status] += 1
+            simulation.react(trigger, now)
+    by_status: Counter[str] = Counter()
+    for (_, status), n in statuses.items():
+        by_status[status] += n
+    assert min(by_status[status] for status in ("issued", "fulfilled", "cancelled", "expired")) > 0
+    assert {"sent", "delivered", "opened", "clicked"} <= outcomes.keys()
+    assert outcomes["sent"] > 0.8 * by_status["issued"]
