@@ -62,6 +62,8 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate customers of the shipped shop and service definitions, with the truth about who was stuck where."""
+    from streams.contracts.registry import RegistryError
+    from streams.contracts.schemas import RegistryUnavailable
     from streams.settings_source import SettingsError
     from streams.tools.simulator import DEFAULT_START_MS, Disturbance, Garbage, Pace, Simulation, arrivals_for
     from streams.tools.simulator.sinks import DeliveryError, write_truth
@@ -107,7 +109,7 @@ def simulate(
             sink.flush()
         except KeyboardInterrupt:  # the usual end of a live simulation: what was made is kept
             pass
-        except (DeliveryError, OSError, SettingsError) as error:
+        except (DeliveryError, OSError, SettingsError, RegistryUnavailable, RegistryError) as error:
             typer.echo(f"journey simulate: {error}", err=True)
             raise typer.Exit(1) from error
     typer.echo(f"{written:,} touchpoints written to {output or 'the touchpoint topic'}")
@@ -147,13 +149,11 @@ def _sink(stack: ExitStack, output: Path | None) -> Sink:
     if output is not None:
         return stack.enter_context(JsonLines(output))
     from streams.contracts.output_codec import OutputCodec
-    from streams.contracts.schemas import PackagedSchemas
-    from streams.contracts.topics import Topics
-    from streams.settings import load
+    from streams.tools.connection import connect
 
-    settings = load(os.environ)
-    topic = Topics(settings.app, settings.prefix).touchpoints
-    return TopicSink(settings.kafka.librdkafka(), topic, OutputCodec(PackagedSchemas(), "/journey-streams/simulator"))
+    connection = connect(os.environ)
+    codec = OutputCodec(connection.schemas("write"), "/journey-streams/simulator")
+    return TopicSink(connection.kafka, connection.topics.touchpoints, codec)
 
 
 def _paced(
