@@ -70,14 +70,15 @@ def run(options: Options, console: Console) -> int:
         with console.status("topics"):
             create_topics(connection.kafka, connection.topics, partitions=options.partitions)
         worker = Worker(folder, port)
+        with console.status("the worker takes its partitions and reads their state"):
+            stack.callback(worker.stop)
+            worker.start(files)
+        # Only now: what is emitted before the worker's first start is history and triggers nothing.
         home.write(
             folder,
             Demo(kafka.bootstrap, connection.settings.prefix, connection.settings.app, worker.metrics, os.getpid()),
         )
         stack.callback(home.clear, folder)
-        with console.status("the worker takes its partitions and reads their state"):
-            stack.callback(worker.stop)
-            worker.start(files)
         traffic = Traffic(connection, options.customers, options.scale, options.seed, options.touchpoints)
         board = Board(connection, definition, worker.metrics, traffic.hear)
         stack.callback(board.stop)
