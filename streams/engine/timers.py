@@ -14,7 +14,7 @@ from streams.engine.plan import SEPARATOR, Plan, Route
 from streams.engine.state import NEVER, Instance, Issued, Profile
 from streams.engine.step import Step
 
-SESSION, DEADLINE, EXPIRY, ANNIVERSARY, FORGET = range(5)
+SESSION, DEADLINE, INSTANCE, EXPIRY, ANNIVERSARY, FORGET = range(6)
 """Order at one instant."""
 
 
@@ -125,7 +125,7 @@ def _of_instance(plan: Plan, ik: str, inst: Instance, best: Timer | None) -> Tim
         if watch[0] and rule is not None:
             best = _earlier(best, Timer(watch[0], DEADLINE, rule.order, "stalled", f"{ik}\x1e{name}"))
     if journey.within_ms:
-        best = _earlier(best, Timer(inst.opened + journey.within_ms, EXPIRY, -1, "instance", ik))
+        best = _earlier(best, Timer(inst.opened + journey.within_ms, INSTANCE, journey.order, "instance", ik))
     return best
 
 
