@@ -82,7 +82,7 @@ def run(
     typer.echo(f"Kafka at {kafka.bootstrap}, data in {data}, log in {kafka.log}. Ctrl-C ends it.")
     try:
         while not ended.wait(0.5):
-            if not kafka.running:
-                fail("Kafka ended by itself. Its log: " + str(kafka.log))
+            if failure := kafka.failure():
+                fail(str(failure))
     finally:
         kafka.stop()

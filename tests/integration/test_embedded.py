@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def transact(bootstrap: str, values: list[str]) -> None:
     producer.commit_transaction(60)
 
 
-def consume(bootstrap: str) -> list[str]:
+def consume(bootstrap: str) -> list[bytes]:
     """Everything that is committed."""
     consumer = Consumer(
         {
@@ -72,7 +74,7 @@ def consume(bootstrap: str) -> list[str]:
             break
         value = message.value()
         assert value is not None
-        values.append(value.decode())
+        values.append(bytes(value))
     consumer.close()
     return values
 
@@ -96,11 +98,11 @@ def test_data_outlive_a_restart_and_a_kill(tmp_path: Path) -> None:
         assert not kafka.running
         kafka.start()
         assert kafka.bootstrap == address
-        assert consume(address) == ["a", "b", "c"]
+        assert consume(address) == [b"a", b"b", b"c"]
     with EmbeddedKafka(tmp_path / "data") as another:
         # A new object on the same folder, as a second `journey demo` is.
         assert another.bootstrap == address
-        assert consume(address) == ["a", "b", "c"]
+        assert consume(address) == [b"a", b"b", b"c"]
 
 
 def test_one_broker_for_a_folder_and_a_port(tmp_path: Path) -> None:
@@ -140,6 +142,47 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_server_settings_that_kafka_refuses_are_shown_with_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match=r"num\.io\.threads"):
         EmbeddedKafka(tmp_path / "data", properties={"num.io.threads": "many"}).start()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder)]
+    if not sys.platform.startswith("linux") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be made by root on Linux")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.timeout(180)
+def test_a_full_disk_is_named_and_nothing_acknowledged_is_lost(small_disk: Path) -> None:
+    kafka = EmbeddedKafka(small_disk / "data")
+    kafka.start()
+    try:
+        create_topic(kafka.bootstrap)
+        produce(kafka.bootstrap, ["before"])
+        silent = {"bootstrap.servers": kafka.bootstrap, "message.timeout.ms": 2_000, "log_level": 0}
+        producer = Producer(silent)
+        while kafka.running:
+            with contextlib.suppress(BufferError):
+                producer.produce("t", os.urandom(500_000))
+            producer.poll(0.01)
+        producer.purge()
+        failure = kafka.failure()
+        assert failure is not None
+        assert failure.fault == "disk_full"
+        kafka.stop()
+        assert kafka.failure() is None
+        with pytest.raises(EmbeddedError, match="is full") as caught:
+            kafka.start()
+        assert caught.value.fault == "disk_full"
+        subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
+        kafka.start()
+        assert consume(kafka.bootstrap)[0] == b"before"
+    finally:
+        kafka.stop()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc to tell what runs")

@@ -108,6 +108,10 @@ class EmbeddedKafka:
         """Id of the broker's process group, while it runs."""
         return self._process.group
 
+    def failure(self) -> EmbeddedError | None:
+        """Why it ended though nobody stopped it; None while it runs or should not."""
+        return self._process.ended() if self._lock is not None and not self.running else None
+
     def __enter__(self) -> Self:
         self.start()
         return self
