@@ -1,0 +1,83 @@
+"""(e) The engine without Kafka: ``process`` on decoded touchpoints, and the encoding of what has changed.
+
+One engine for each partition, its partition's touchpoints in chunks as the worker makes them. No staleness: the
+backlog counts as if it had been heard in time. On the way the codec is measured: the same records, decoded.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from pathlib import Path
+
+from streams.contracts.codec import TouchpointCodec
+from streams.contracts.schemas import PackagedSchemas
+from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.load import load_files
+from streams.engine.engine import Engine
+from streams.tools.replay.log import read
+from tests.bench.meter import peak_mb, tell
+from tests.bench.place import CHUNK, PARTITIONS, TRANSACTION, Place
+
+
+def main(definition: Path) -> None:
+    place = Place.given()
+    codec = TouchpointCodec(PackagedSchemas())
+    logs: list[list[Touchpoint]] = []
+    decode = 0.0
+    for number in range(PARTITIONS):
+        records = list(read(place.kafka, place.topics.touchpoints, number))
+        touchpoints: list[Touchpoint] = []
+        for i in range(0, len(records), CHUNK):
+            began = time.process_time()
+            decoded = codec.decode(records[i : i + CHUNK])
+            decode += time.process_time() - began
+            touchpoints += [t for t in decoded if isinstance(t, Touchpoint)]
+        logs.append(touchpoints)
+    total = sum(map(len, logs))
+    loaded = load_files([definition])
+    process = changed = 0.0
+    found = dict.fromkeys(("signals", "triggers", "decisions", "customers"), 0)
+    state_records = state_bytes = profiles = profile_bytes = 0
+    gc.collect()
+    gc.freeze()  # the input is no part of what is measured
+    for number, touchpoints in enumerate(logs):
+        engine = Engine(loaded, partition=number, partitions=PARTITIONS)
+        latest: dict[bytes, int] = {}
+        for i in range(0, len(touchpoints), CHUNK):
+            chunk = touchpoints[i : i + CHUNK]
+            began = time.process_time()
+            out = engine.process(chunk, None)
+            process += time.process_time() - began
+            for name in found:
+                found[name] += len(getattr(out, name))
+            if i % TRANSACTION == TRANSACTION - CHUNK or i + CHUNK >= len(touchpoints):
+                began = time.process_time()
+                records_ = engine.changed()
+                changed += time.process_time() - began
+                state_records += len(records_)
+                for key, value in records_:
+                    state_bytes += len(key) + len(value or b"")
+                    latest[key] = len(value or b"")
+        profiles += engine.profiles
+        profile_bytes += sum(latest.values())
+    tell(
+        {
+            "touchpoints": total,
+            "cpu_us": process / total * 1e6,
+            "with_changed_us": (process + changed) / total * 1e6,
+            "decode_us": decode / total * 1e6,
+            "rate": total / process,
+            "profiles": profiles,
+            "state_records": state_records,
+            "state_bytes": state_bytes,
+            "profile_bytes": profile_bytes / max(1, profiles),
+            "peak_mb": peak_mb(),
+            **{f"{name}_per_1000": n * 1000 / total for name, n in found.items()},
+        }
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

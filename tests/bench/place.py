@@ -1,0 +1,83 @@
+"""Where a benchmark happens: names, sizes and addresses, passed to every contender by its environment.
+
+Owns those names and the input: touchpoints of the simulator, written once and read by all contenders.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from streams.contracts.output_codec import OutputCodec
+from streams.contracts.schemas import PackagedSchemas
+from streams.contracts.topics import Topics
+from streams.settings import KafkaSettings
+from streams.tools.simulator import generate
+from streams.tools.simulator.sinks import TopicSink
+from streams.tools.topics import create_topics
+
+PREFIX: Final = "bench"
+PARTITIONS: Final = 4
+SEED: Final = 7
+CHUNK: Final = 500
+"""Touchpoints in one call of the engine, as in the worker."""
+TRANSACTION: Final = 4_000
+"""Touchpoints in one transaction at most, as in the worker."""
+PAYMENT: Final = Path(__file__).parent / "payment.journey.yaml"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a contender needs to know."""
+
+    bootstrap: str
+    touchpoints: int
+    run: str
+    """Name of this contender's run: consumer group, application, own topics."""
+
+    @classmethod
+    def given(cls) -> Place:
+        """As the parent has passed it."""
+        return cls(os.environ["BENCH_BOOTSTRAP"], int(os.environ["BENCH_TOUCHPOINTS"]), os.environ["BENCH_RUN"])
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "BENCH_BOOTSTRAP": self.bootstrap,
+            "BENCH_TOUCHPOINTS": str(self.touchpoints),
+            "BENCH_RUN": self.run,
+            # What the worker reads.
+            "JOURNEY_KAFKA_BOOTSTRAP": self.bootstrap,
+            "JOURNEY_PREFIX": PREFIX,
+            "JOURNEY_APP": self.run,
+            "JOURNEY_INSTANCE": self.run,
+            "JOURNEY_HTTP_PORT": "0",
+            "JOURNEY_LOG_LEVEL": "WARNING",
+            "JOURNEY_START_ISSUING": "beginning",
+        }
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return KafkaSettings(bootstrap=self.bootstrap)
+
+    @property
+    def admin(self) -> dict[str, str]:
+        return {"bootstrap.servers": self.bootstrap}
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(app=self.run, prefix=PREFIX)
+
+    def create(self) -> None:
+        create_topics(self.admin, self.topics, partitions=PARTITIONS)
+
+
+def write_input(place: Place, customers: int) -> None:
+    """The touchpoints that all contenders read, as `journey simulate --to-kafka` would write them."""
+    codec = OutputCodec(PackagedSchemas(), "/journey-streams/simulator")
+    sink = TopicSink(place.kafka.librdkafka(), place.topics.touchpoints, codec)
+    for touchpoint in generate(SEED, customers, place.touchpoints):
+        sink.write(touchpoint)
+    sink.flush()
