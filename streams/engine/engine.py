@@ -28,7 +28,6 @@ from streams.engine import (
     application,
     clock,
     contents,
-    friction,
     satisfaction,
     segments,
     sessions,
@@ -333,8 +332,8 @@ class Engine:
         application.learn(step, route)
         if route.named:
             application.run_rules(step, route)
-        elif step.counting and self.plan.watches_touchpoints and p.open:
-            friction.watch_touchpoints(step)
+        elif p.open:
+            application.run_unnamed(step)
         if tp.outcome is not None and p.triggers:
             actions.hear(step)
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
@@ -390,6 +389,8 @@ class Engine:
             self.store.forget(p)
             return False
         fire(step, timer)
+        if p.open:
+            application.run_unnamed(step)
         segments.observe(step)
         application.conclude(step)
         self.store.touched[p.id] = p
