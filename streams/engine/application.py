@@ -62,6 +62,14 @@ def run_rules(step: Step, route: Route) -> None:
         friction.watch_touchpoints(step)
 
 
+def run_unnamed(step: Step) -> None:
+    """What open instances do although no rule names the event: facts have moved, touchpoints are counted, or time."""
+    if step.dirty & step.plan.leave_reads:
+        journeys.leave_where_due(step)
+    if step.counting and step.plan.watches_touchpoints:
+        friction.watch_touchpoints(step)
+
+
 def progress(step: Step, route: Route) -> set[str]:
     """Instances in which this touchpoint enters a higher stage."""
     progressed = set()

@@ -189,6 +189,8 @@ class Plan:
                 self._route(name).actor = info.actor
         for route in self.routes.values():
             route.known = route.known or route.named or route.handled
+        if any(v.startswith("session.") for j in self.journeys.values() for _, e, _ in j.leaves for v in e.uses):
+            self.session_timer = True
         self._close_refs()
 
     def route(self, event: str) -> Route:
