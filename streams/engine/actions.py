@@ -6,6 +6,7 @@ record, whether or not it became a trigger.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -62,7 +63,7 @@ def decide(step: Step, signal: Signal, due: int) -> None:
         step.p.id,
         signal.time,
         "none",
-        candidates[0].closed_by or "",
+        max(candidates, key=_known_value).closed_by or "",
         signal.signal_id,
         journey=signal.journey,
         instance=signal.instance,
@@ -78,6 +79,10 @@ def decide(step: Step, signal: Signal, due: int) -> None:
     decision.reason = _issue(step, plan.action, candidate, signal, due, held, decision)
     if decision.reason == "issued":
         decision.outcome = "issued"
+
+
+def _known_value(candidate: Candidate) -> float:
+    return -inf if candidate.v is None else candidate.v
 
 
 def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issued | None]:
@@ -109,7 +114,7 @@ def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issue
             candidate.closed_by = "already_open"
             return candidate, None
         if candidate.v <= (issued.trigger.value or 0.0):
-            candidate.closed_by = "lower_value"
+            candidate.closed_by = "slot"
             return candidate, None
         return candidate, issued
     return candidate, None

@@ -280,16 +280,19 @@ class Engine:
         return None
 
     def _new_profile(self, profile_id: str, t: int) -> Profile:
-        p = Profile(profile_id, first_seen=t, last_seen=t)
-        due = t + self.plan.time.forget_after_ms
-        for name in self.plan.anniversaries:
-            first = anniversary(t, 1)
-            p.anniversaries[name] = [0, first]
-            due = min(due, first)
-        p.next_due = due
+        p = Profile(profile_id, last_seen=t)
+        p.next_due = due = t + self.plan.time.forget_after_ms
         self.store.add(p)
         self.store.push(p, due)
         return p
+
+    def _first_seen(self, p: Profile, t: int) -> None:
+        """The first touchpoint that counts or tells something, or an even earlier one."""
+        p.first_seen = t
+        for name in self.plan.anniversaries:
+            passed = p.anniversaries.setdefault(name, [0, 0])
+            passed[1] = anniversary(t, passed[0] + 1)
+            self._step.arm(passed[1])
 
     def _apply(self, p: Profile, tp: Touchpoint, t: int, event: bytes, route: Route) -> None:
         step = self._step
@@ -308,13 +311,8 @@ class Engine:
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
-        if t > p.last_seen:
+        if t > p.last_seen:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
             p.last_seen = t
-        elif t < p.first_seen:
-            p.first_seen = t
-            for passed in p.anniversaries.values():
-                passed[1] = anniversary(t, passed[0] + 1)
-                step.arm(passed[1])
         application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id
@@ -327,6 +325,8 @@ class Engine:
             and not application.tells(tp)
         ):
             return
+        if t < p.first_seen:
+            self._first_seen(p, t)
         if counting:
             sessions.touch(step)
         application.learn(step, route)

@@ -197,7 +197,7 @@ READERS: Final[dict[str, Callable[[Facts], object]]] = {
     "orders": lambda f: float(f.p.orders),
     "average_order_value": lambda f: f.p.value_micro / 1e6 / f.p.orders if f.p.orders else 0.0,
     "days_since_order": lambda f: (f.t - f.p.last_order) / DAY if f.p.orders else LONG_AGO,
-    "days_since_first_seen": lambda f: (f.t - f.p.first_seen) / DAY,
+    "days_since_first_seen": lambda f: max(0, f.t - f.p.first_seen) / DAY,
     "touchpoints": lambda f: float(f.p.touchpoints),
     "channel_share": _channel_share,
     "last.channel": _last_channel,

@@ -13,7 +13,7 @@ from streams.engine import facts
 from streams.engine.detectors.windows import count_add, distinct_add, sequence_add
 from streams.engine.journeys import field
 from streams.engine.plan import SEPARATOR, Route, RulePlan
-from streams.engine.state import WINDOWS, Instance, Profile
+from streams.engine.state import WINDOWS, Instance, Profile, settle
 from streams.engine.step import Step, instance_key
 
 HIGHER: Final = dict(zip(SEVERITIES, (*SEVERITIES[1:], SEVERITIES[-1]), strict=True))
@@ -28,7 +28,7 @@ def observe(step: Step, route: Route) -> None:
     for rule, k, where in route.sequences:
         if rule is not done and step.holds(where) and _sequence(step, rule, k):
             done = rule
-    if route.presets and step.counting:
+    if route.presets and step.counting and step.p.session_start:
         _click(step, route)
 
 
@@ -36,12 +36,13 @@ def answer(step: Step, route: Route) -> None:
     """Absences: after the journeys have moved, so that the touchpoint that ends an instance may start one."""
     p = step.p
     for rule, where in route.ended_absences:
-        if not p.absences or not step.holds(where):
+        if not step.holds(where):
             continue
         for key in _absence_keys(step, rule):
             held = p.absences.get(key)
             if held is not None and step.t >= held[2]:
                 del p.absences[key]
+            settle(p, key, step.t + 1)
     for rule, where in route.started_absences:
         if not step.holds(where):
             continue
@@ -49,7 +50,7 @@ def answer(step: Step, route: Route) -> None:
         if own is None:
             continue
         waiting = p.absences.get(own)
-        if waiting is None or step.t < waiting[2]:
+        if step.t >= p.settled.get(own, 0) and (waiting is None or step.t < waiting[2]):
             due = step.t + rule.absence.within_ms
             value = _instance_of(step, rule)
             owned = value is not None and instance_key(rule.journey.name, value) in p.open
@@ -165,6 +166,7 @@ def fire_click(step: Step, rule: RulePlan, due: int) -> None:
         return
     finding = preset.fire(state, due)
     if finding is not None:
+        step.cause = finding.evidence[0]
         _found_click(step, rule, preset.family, finding.evidence, finding.figures, due=due)
 
 
@@ -218,6 +220,7 @@ def raise_friction(
 
 def fire_absence(step: Step, rule: RulePlan, key: str) -> None:
     due, event_id, since, _ = step.p.absences.pop(key)
+    settle(step.p, key, due + 1)
     instance = key[len(rule.key) + 1 :] if not rule.per_customer else ""
     inst = step.p.open.get(instance_key(rule.journey.name, instance))
     if inst is not None:
@@ -270,6 +273,9 @@ def tidy(step: Step) -> None:
             del p.windows[key]
     for key in [k for k, until in p.cooling.items() if until < step.watermark]:
         del p.cooling[key]
+    too_late = step.watermark - step.plan.time.too_late_ms
+    for key in [k for k, before in p.settled.items() if before <= too_late]:
+        del p.settled[key]
     gap = step.plan.time.session_gap_ms
     for name in list(p.pending):
         waiting = p.pending[name]

@@ -10,7 +10,7 @@ from typing import Final
 
 from streams.engine import deadlines, facts
 from streams.engine.plan import SEPARATOR, JourneyPlan, JourneyRoute, Route, StagePlan
-from streams.engine.state import CHANNELS, INSTANCES, PENDING, Instance, Profile
+from streams.engine.state import CHANNELS, INSTANCES, PENDING, Instance, Profile, settle
 from streams.engine.step import Step, instance_key
 
 CONTACT_STARTED: Final = "Contact Started"
@@ -77,6 +77,9 @@ def _touch(step: Step, jr: JourneyRoute, key: str, stage: StagePlan | None, *, g
     risen = False
     if inst is None:
         if stage is not None and not goal:
+            if step.t < p.settled.get(ik, 0):
+                step.counts.late += 1
+                return
             inst = _open(step, journey, ik, key)
             risen = _join_pending(step, journey, inst)
         elif goal:
@@ -254,6 +257,9 @@ def close(step: Step, journey: JourneyPlan, ik: str, inst: Instance, reason: str
         absence = instance_key(rule.key, inst.key)
         if absence in p.absences and p.absences[absence][3]:
             del p.absences[absence]
+            settle(p, absence, t)
+    if reason not in {"limit", "definition"}:
+        settle(p, ik, max(t, inst.fired + 1))
     step.view = True
     step.dirty |= facts.STAGES
 

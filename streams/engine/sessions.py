@@ -31,7 +31,7 @@ def touch(step: Step) -> None:
         elif t < start and start - t <= step.plan.time.session_gap_ms:
             p.session_start = t
             step.arm(end_of(step, p))
-    if not start:
+    if not start and t > p.session_last:
         p.session_start = p.session_last = t
         p.session_touchpoints = 0
         if step.plan.session_timer:

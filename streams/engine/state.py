@@ -87,7 +87,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     id: str
     customer_id: str | None = None
     anonymous_id: str | None = None
-    first_seen: int = 0
+    first_seen: int = NEVER
+    """Of what counts or tells something."""
     last_seen: int = 0
     seen: dict[bytes, int] = {}
     """Id (or its digest) -> minute of event time << 32 | CRC of the contents, in order of arrival."""
@@ -144,6 +145,9 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """Milestone -> [years passed, when the next one is due]."""
     next_due: int = NEVER
     """Lower bound of the profile's next timer; exact after each recount."""
+    settled: dict[str, int] = {}
+    """Absence rule + instance, or instance -> what happened before this time is answered, told or ended: a touchpoint
+    from before it that arrives late starts nothing."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -186,7 +190,8 @@ def shed(p: Profile) -> tuple[bytes, int]:
             half = len(p.trail) // 2
             del p.trail[:half]
         else:
-            parts: tuple[dict[Any, Any], ...] = (p.seen, p.windows, p.once, p.clicks, p.traits, p.cart, p.last)
+            droppable: tuple[dict[Any, Any], ...] = (p.seen, p.windows, p.once, p.settled, p.clicks, p.traits, p.cart)
+            parts = (*droppable, p.last)
             part = next((d for d in parts if len(d) > 1), None)
             if part is None:
                 break
@@ -220,6 +225,15 @@ def remember(p: Profile, key: bytes, t: int, crc: int) -> None:
             break
         del seen[first]
         first = next(iter(seen))
+
+
+def settle(p: Profile, key: str, before: int) -> None:
+    """What arrives late from before that time starts nothing under ``key``."""
+    settled = p.settled
+    if before > settled.get(key, 0):
+        settled[key] = before
+        if len(settled) > WINDOWS:
+            del settled[next(iter(settled))]
 
 
 def set_last(p: Profile, name: str, value: str, t: int) -> None:

@@ -21,6 +21,7 @@ _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
 
 class Step:
     __slots__ = (
+        "cause",
         "counting",
         "dirty",
         "event_id",
@@ -50,6 +51,8 @@ class Step:
         self.t = 0
         self.event_id = ""
         """event_id of the completing touchpoint; "" in a timer's step."""
+        self.cause = ""
+        """In a timer's step, the touchpoint that tells apart what is due at one instant (two dead clicks)."""
         self.counting = False
         self.found: list[tuple[Signal, int]] = []
         """Signals of this step with the due time of the deadline that made them (-1: none), in order."""
@@ -72,6 +75,7 @@ class Step:
         self.p = self.facts.p = p
         self.t = self.facts.t = t
         self.event_id = event_id
+        self.cause = ""
         self.facts.tp = tp
         self.tp = tp if tp is not None else _NO_TOUCHPOINT
         self.dirty = 0
@@ -116,10 +120,9 @@ class Step:
         p = self.p
         completing = event_id if event_id is not None else self.event_id
         when = time if time is not None else (due if due >= 0 else self.t)
+        last = self.cause or str(due) if due >= 0 else completing or self.cause or str(when)
         signal = Signal(
-            derived_id(
-                p.id, journey or "", instance or "", kind, name, str(due) if due >= 0 else completing or str(when)
-            ),
+            derived_id(p.id, journey or "", instance or "", kind, name, last),
             p.id,
             kind,
             name,
