@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,12 +24,12 @@ from streams.contracts.touchpoint import REASONS
 _PROPERTY: Final = "value of a property"
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    return "\n".join([_row(*head), "|" + "---|" * len(head), *[_row(*row) for row in rows]])
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join([row(*head), "|" + "---|" * len(head), *[row(*cells) for cells in rows]])
 
 
 def _shown(type_: Any) -> str:
@@ -80,7 +80,7 @@ def fields() -> str:
             top = "namespace" in record
             source = f" (`avro/{contract}.avsc`)" if top else f" (in {contract})"
             parts.append(f"{'###' if top else '####'} {record['name']}{source}\n\n{record['doc']}")
-            parts.append(_table(("field", "type", "default", "meaning"), [_field(f) for f in record["fields"]]))
+            parts.append(table(("field", "type", "default", "meaning"), [_field(f) for f in record["fields"]]))
     return "\n\n".join(parts)
 
 
@@ -102,20 +102,20 @@ def topics() -> str:
                 ", ".join(f"`{key}={value}`" for key, value in set_.items()),
             )
         )
-    return _table(("topic", "value", "key", "partitions", "cleanup", "settings"), rows)
+    return table(("topic", "value", "key", "partitions", "cleanup", "settings"), rows)
 
 
 def reasons() -> str:
-    return _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in REASONS.items()])
+    return table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in REASONS.items()])
 
 
 def outcomes() -> str:
-    return _table(("type", "outcome"), [(type_, f"`{outcome}`") for type_, outcome in OUTCOME_OF.items()])
+    return table(("type", "outcome"), [(type_, f"`{outcome}`") for type_, outcome in OUTCOME_OF.items()])
 
 
 def limits() -> str:
     limit = Limits()
-    return _table(
+    return table(
         ("bound", "default"),
         [
             ("bytes of a value", f"{limit.value_bytes:,}"),
@@ -129,7 +129,7 @@ def limits() -> str:
 
 
 def ids() -> str:
-    return _table(("contract", "id"), [(contract, str(number)) for contract, number in PACKAGED_IDS.items()])
+    return table(("contract", "id"), [(contract, str(number)) for contract, number in PACKAGED_IDS.items()])
 
 
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
@@ -142,10 +142,12 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-def rewritten(page: str) -> str:
+def rewritten(
+    page: str, sections: Mapping[str, Callable[[], str]] = SECTIONS, by: str = "streams.contracts.reference"
+) -> str:
     """The page with every marked part made anew."""
-    for name, make in SECTIONS.items():
-        begin, end = f"<!-- {name}: made by streams.contracts.reference -->", f"<!-- end of {name} -->"
+    for name, make in sections.items():
+        begin, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if len(pattern.findall(page)) != 1:
             raise ValueError(f"the page must hold one part from {begin} to {end}")
