@@ -1,0 +1,136 @@
+"""Touchpoints for the proof, and an oracle that counts what must follow from them.
+
+The oracle shares no code with the engine: a few lines of state for each customer, over the list of what was produced.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Final
+
+from confluent_kafka import Producer
+
+from streams.contracts.output_codec import OutputCodec
+from streams.contracts.schemas import PackagedSchemas
+from streams.contracts.topics import Topics
+from streams.contracts.touchpoint import Touchpoint
+
+ABANDONED_AFTER_MS: Final = 6_000
+FAILURES_WITHIN_MS: Final = 3_000
+FAILURES: Final = 2
+
+WEIGHTS: Final = {
+    "Product Added": 8,
+    "Payment Info Entered": 4,
+    "Payment Failed": 5,
+    "Order Completed": 2,
+    "Product Viewed": 6,
+}
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Produces at a rate, in each customer's order, and remembers what it has produced."""
+
+    bootstrap: str
+    topics: Topics
+    touchpoints: int
+    customers: int
+    rate: float
+    seed: int
+    stopped: Event = field(default_factory=Event)
+    produced: list[tuple[str, str, int]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        random_ = random.Random(self.seed)
+        codec = OutputCodec(PackagedSchemas(), "/proof")
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.timeout.ms": 300_000,
+                # Back before the workers are, or the idle clock could overtake what waits here.
+                "reconnect.backoff.max.ms": 100,
+            }
+        )
+        names, weights = list(WEIGHTS), list(WEIGHTS.values())
+        last: dict[str, int] = {}
+        began = time.monotonic()
+        for number in range(self.touchpoints):
+            if self.stopped.is_set():
+                break
+            if number % 20 == 0:
+                producer.poll(0)
+                ahead = began + number / self.rate - time.monotonic()
+                if ahead > 0:
+                    time.sleep(ahead)
+            # Bursts of one customer make windows and stages; the rest of them fall silent.
+            customer = f"c{int(random_.triangular(0, self.customers, number / self.touchpoints * self.customers))}"
+            now = max(int(time.time() * 1000), last.get(customer, 0) + 1)
+            last[customer] = now
+            name = random_.choices(names, weights)[0]
+            record = codec.touchpoint(
+                Touchpoint(
+                    event_id=f"{self.seed}-{number}",
+                    type=name,
+                    occurred_at=now,
+                    customer_id=customer,
+                    channel="web",
+                    properties={"product_id": f"p{number % 50}", "quantity": 1, "price": 10.0},
+                )
+            )
+            self.produced.append((customer, name, now))
+            producer.produce(
+                self.topics.touchpoints, record.value, record.key, headers=record.headers, on_delivery=self._delivered
+            )
+        producer.flush(300)
+
+    def _delivered(self, error: object, _message: object) -> None:
+        if error is not None:
+            self.failed.append(str(error))
+
+
+def expected(produced: list[tuple[str, str, int]]) -> Counter[tuple[str, str]]:
+    """(kind, name or stage) -> number of signals, once every deadline is decided."""
+    counts: Counter[tuple[str, str]] = Counter()
+    by_customer: dict[str, list[tuple[str, int]]] = {}
+    for customer, name, at in produced:
+        by_customer.setdefault(customer, []).append((name, at))
+    for events in by_customer.values():
+        stage: str | None = None
+        due: int | None = None
+        failures: list[int] = []
+        for name, at in events:
+            if due is not None and at > due:
+                counts["abandonment", stage or ""] += 1
+                due = None
+            if name == "Product Added":
+                if stage is None:
+                    stage = "cart"
+                    counts["stage_entered", "cart"] += 1
+                due = at + ABANDONED_AFTER_MS
+            elif name == "Payment Info Entered":
+                if stage != "payment":
+                    counts["stage_left", "cart"] += stage == "cart"
+                    stage = "payment"
+                    counts["stage_entered", "payment"] += 1
+                due = at + ABANDONED_AFTER_MS
+            elif name == "Order Completed":
+                counts["goal_reached", "purchase"] += 1
+                if stage is not None:
+                    counts["stage_left", stage] += 1
+                stage = due = None
+            elif name == "Payment Failed":
+                before = [then for then in failures if then >= at - FAILURES_WITHIN_MS]
+                failures = [*before, at]
+                counts["friction", "payment_failed_twice"] += len(before) < FAILURES <= len(failures)
+        if due is not None:
+            counts["abandonment", stage or ""] += 1
+    return +counts
