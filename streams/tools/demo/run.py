@@ -70,9 +70,8 @@ def run(options: Options, console: Console) -> int:
         with console.status("topics"):
             create_topics(connection.kafka, connection.topics, partitions=options.partitions)
         worker = Worker(folder, port)
-        with console.status("the worker takes its partitions and reads their state"):
-            stack.callback(worker.stop)
-            worker.start(files)
+        stack.callback(worker.stop)
+        _start_worker(worker, files, console)
         # Only now: what is emitted before the worker's first start is history and triggers nothing.
         home.write(
             folder,
@@ -111,6 +110,25 @@ def _start_kafka(options: Options, console: Console, stack: ExitStack) -> Embedd
         kafka.start()
     console.print(f"Kafka at {kafka.bootstrap}, its data in {options.folder / 'kafka'}")
     return kafka
+
+
+def _start_worker(worker: Worker, files: list[Path], console: Console) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} records"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("the worker reads its state", total=0)
+        most = 0
+
+        def recovering(left: int) -> None:
+            nonlocal most
+            most = max(most, left)
+            bar.update(task, total=most, completed=most - left)
+
+        worker.start(files, recovering)
+    console.print(f"The worker is ready; metrics: {worker.metrics}")
 
 
 def _watch(options: Options, console: Console, board: Board, traffic: Traffic, worker: Worker) -> int:
