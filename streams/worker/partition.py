@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Final, TypeVar
 
 from streams.contracts.schemas import RegistryUnavailable
 from streams.definitions.model import Definition
-from streams.worker.batch import Batch, BatchBuilder, Tally
+from streams.worker.batch import Batch, Tally
 from streams.worker.idle import IdleClock
+from streams.worker.inbox import Inbox
 from streams.worker.opening import open_again, open_anew, restored_engine
 from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
+from streams.worker.phase import READY, TAKING, Phase
 from streams.worker.ports import Runtime
 from streams.worker.processing import Processing
 from streams.worker.transactions import Outcome, PartitionProducer
@@ -35,20 +35,6 @@ RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 REGISTRY_RETRY_S: Final = 1.0
 
 
-class Phase(Enum):
-    WAITING = "waiting for the group"
-    OPENING = "restoring"
-    DEFINITION = "waiting for a definition"
-    RUNNING = "running"
-    PAUSED = "paused by dead letters"
-    REGISTRY = "waiting for the schema registry"
-    FENCED = "fenced"
-
-
-READY: Final = frozenset({Phase.RUNNING, Phase.PAUSED, Phase.REGISTRY})
-TAKING: Final = frozenset({Phase.RUNNING, Phase.REGISTRY})
-
-
 class Partition:
     def __init__(self, number: int, runtime: Runtime) -> None:
         self.number = number
@@ -56,11 +42,8 @@ class Partition:
         self._rt = runtime
         batch = runtime.settings.batch
         self._records_limit = batch.transaction_records
-        self._waiting_limit = batch.waiting_records
         self._linger_s = batch.linger_ms / 1000
-        self._queue: deque[Any] = deque()
-        self._waiting = 0
-        self._held = False
+        self._inbox = Inbox(number, runtime.feed, batch.waiting_records)
         self._wake = asyncio.Event()
         self.settled = asyncio.Event()
         """Set while no transaction is being made or committed."""
@@ -90,43 +73,27 @@ class Partition:
     def busy(self) -> bool:
         """Chunks wait, are on their way, or are in a transaction."""
         return (
-            bool(self._queue)
+            bool(self._inbox)
             or not self.settled.is_set()
             or (self._processing is not None and self._rt.feed.delivered(self.number) != self._processing.position)
         )
-
-    def disturbed(self) -> None:
-        """Something failed: neither progress nor silence can be judged by what was before."""
-        self._disturbed()
 
     def deliver(self, chunk: Any) -> None:
         """A chunk of the feed. What does not follow what is here is dropped and asked for again."""
         if self.phase not in TAKING or self._rt.group.suspended or self._processing is None:
             return
-        expected = self._queue[-1].next if self._queue else self._processing.position
-        if chunk.start > expected:
-            self._rt.feed.read_from(self.number, expected)
-            return
-        if chunk.next <= expected:
-            return
-        self._queue.append(chunk)
-        self._waiting += len(chunk.records)
-        self._idle.disturbed(time.monotonic())
-        if self._waiting > self._waiting_limit and not self._held:
-            self._held = True
-            self._rt.feed.hold(self.number)
-        self._wake.set()
+        if self._inbox.put(chunk, self._processing.position):
+            self._idle.disturbed(time.monotonic())
+            self._wake.set()
 
     def forget_waiting(self) -> None:
         """A rebalance: what waits is read again by whoever owns the partition then."""
-        self._queue.clear()
-        self._waiting = 0
-        self._release()
+        self._inbox.clear()
 
     def assigned_again(self) -> None:
         """The partition has stayed here through a rebalance: go on reading where the engine is."""
         self.forget_waiting()
-        self._disturbed()
+        self.disturbed()
         if self.phase in TAKING and self._processing is not None:
             self._rt.feed.read_from(self.number, self._processing.position)
         self._wake.set()
@@ -135,7 +102,7 @@ class Partition:
         """Several times a second: is there anything to do without a touchpoint?"""
         if self.phase is Phase.PAUSED:
             due = self._resume_commanded()
-        elif self.phase is Phase.RUNNING and not self._queue and self.settled.is_set() and self._processing:
+        elif self.phase is Phase.RUNNING and not self._inbox and self.settled.is_set() and self._processing:
             limit = self._idle_limit(self._processing)
             due = self._newer_definition() is not None or (
                 limit is not None and (self._processing.timer_due(limit) or self._refresh_due(self._processing))
@@ -234,7 +201,7 @@ class Partition:
         assert processing is not None  # noqa: S101 - _open has made it
         if self._pending is not None:
             await self._commit(self._pending)
-        self._disturbed()
+        self.disturbed()
         self._show_pause(processing)
         if not self._rt.group.suspended and self.phase is Phase.RUNNING:
             self._rt.feed.read_from(self.number, processing.position)
@@ -258,7 +225,7 @@ class Partition:
         if newer is not None:
             log.info("Partition %d adopts definition %d", self.number, newer.number)
             return processing.adopt(newer)
-        if self._queue:
+        if self._inbox:
             self.settled.clear()
             return await self._collect(processing)
         limit = self._idle_limit(processing)
@@ -277,13 +244,13 @@ class Partition:
         tally = self._collecting = builder.tally
         until = time.monotonic() + self._linger_s
         while tally.consumed < self._records_limit and processing.paused is None:
-            if not self._queue:
+            if not self._inbox:
                 left = until - time.monotonic()
                 if left <= 0 or self._rt.group.suspended:
                     break
                 await asyncio.sleep(min(left, 0.02))
                 continue
-            chunk = self._queue[0]
+            chunk = self._inbox.first()
             began = time.perf_counter()
             try:
                 decoded = self._rt.codec.decode(chunk.records)
@@ -292,19 +259,13 @@ class Partition:
                     break
                 await self._wait_for_registry(error)
                 return None
-            self._queue.popleft()
-            self._waiting -= len(chunk.records)
-            if self._waiting * 2 <= self._waiting_limit:
-                self._release()
+            self._inbox.pop()
             processing.apply(chunk, decoded, int(time.time() * 1000), builder)
             tally.seconds += time.perf_counter() - began
             await asyncio.sleep(0)
-        return self._closed(processing, builder)
-
-    def _closed(self, processing: Processing, builder: BatchBuilder) -> Batch:
         began = time.perf_counter()
         batch = processing.close(builder)
-        batch.tally.seconds += time.perf_counter() - began
+        tally.seconds += time.perf_counter() - began
         self._collecting = None
         return batch
 
@@ -336,7 +297,7 @@ class Partition:
         self.progress_at = self._written_at = time.monotonic()
         self._written_next = batch.marker.next
         self._rt.feed.finished(self.number, batch.marker.next)
-        if not self._queue:
+        if not self._inbox:
             self.settled.set()
 
     # -- waiting, pausing, ending ------------------------------------------------------------------------------------
@@ -360,7 +321,7 @@ class Partition:
 
     def _resume(self, processing: Processing) -> Batch:
         batch = processing.resume()
-        self._disturbed()
+        self.disturbed()
         self._show_pause(processing)
         self._rt.feed.read_from(self.number, processing.position)
         log.info("Partition %d is resumed at offset %d", self.number, processing.position)
@@ -370,7 +331,7 @@ class Partition:
         log.warning("Partition %d waits for the schema registry: %s", self.number, error)
         self.phase = Phase.REGISTRY
         self._rt.metrics.registry_waits.inc()
-        self._disturbed()
+        self.disturbed()
         self.settled.set()
         await asyncio.sleep(REGISTRY_RETRY_S)
         self.phase = Phase.RUNNING
@@ -385,7 +346,7 @@ class Partition:
     def _idle_limit(self, processing: Processing) -> int | None:
         """How far time may move by itself now (rule 8)."""
         now, feed = time.monotonic(), self._rt.feed
-        if self._queue or self._rt.group.suspended or processing.engine.importing:
+        if self._inbox or self._rt.group.suspended or processing.engine.importing:
             self._idle.disturbed(now)
             return None
         end, position = feed.end(self.number), feed.next_offset(self.number)
@@ -410,19 +371,15 @@ class Partition:
         return (
             position is not None
             and position > self._written_next
-            and not self._queue
+            and not self._inbox
             and time.monotonic() - self._written_at > REFRESH_S
             and self._rt.feed.delivered(self.number) == processing.position
         )
 
-    def _disturbed(self) -> None:
+    def disturbed(self) -> None:
+        """Something began or failed: neither progress nor silence can be judged by what was before."""
         self.progress_at = time.monotonic()
         self._idle.disturbed(self.progress_at)
-
-    def _release(self) -> None:
-        if self._held:
-            self._held = False
-            self._rt.feed.release(self.number)
 
     def _drop(self) -> None:
         given_up = self._pending.tally if self._pending is not None else self._collecting

@@ -83,23 +83,21 @@ class Processing:
         before = self.offset
         touchpoints = [t for t in decoded if type(t) is Touchpoint]
         outputs = self.engine.process(touchpoints, now_ms)
-        dead = 0
+        refused: list[tuple[Rejection, Any]] = []
         if len(touchpoints) != len(decoded):
-            for record, found in zip(records, decoded, strict=True):
-                if type(found) is Rejection:
-                    builder.dead_letter(found, record)
-                    dead += 1
+            refused = [(f, record) for record, f in zip(records, decoded, strict=True) if type(f) is Rejection]
         if outputs.rejections:
             by_offset = {record.offset: record for record in records}
-            for rejection in outputs.rejections:
-                builder.dead_letter(rejection, by_offset[rejection.offset])
-                dead += 1
+            refused += [(rejection, by_offset[rejection.offset]) for rejection in outputs.rejections]
+            refused.sort(key=lambda pair: pair[0].offset)
+        for rejection, record in refused:
+            builder.dead_letter(rejection, record)
         self._say(outputs, before, builder)
         if records:
             self.offset = records[-1].offset
             self.last_record_s = records[-1].timestamp / 1000
         self.position = chunk.next
-        self._window.add(len(records), dead)
+        self._window.add(len(records), len(refused))
         if self._window.tripped:
             self.paused = Paused(
                 f"{self._window.dead} dead letters among the latest {self._window.records} records",

@@ -14,7 +14,8 @@ from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from streams.settings import Settings
 from streams.worker.outcomes import EXIT_BUG, EXIT_REFUSED, EXIT_STALLED, OpenCancelled, Refused
-from streams.worker.partition import Partition, Phase
+from streams.worker.partition import Partition
+from streams.worker.phase import Phase
 from streams.worker.ports import Runtime
 
 log = logging.getLogger(__name__)

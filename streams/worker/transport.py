@@ -1,6 +1,6 @@
 """The Faust transport ``journey://``: touchpoints arrive as chunks of a partition, from the offset that its owner asks.
 
-Owns everything that reaches into Faust and aiokafka. What differs from Faust's own consumer and why:
+Owns what reaches into Faust's consumer; ``kafka_thread`` owns what reaches into aiokafka. What differs and why:
 
 - One Faust event for each chunk of records instead of one for each record: Faust's path costs 150-350 us an event.
 - Every fetch names the offset at which each partition must begin (``_wanted``) and seeks where aiokafka stands
@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final, Protocol
 
 import aiokafka
 from aiokafka import errors
@@ -25,6 +25,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.settings import Settings
+from streams.worker.kafka_thread import ConsumerThread, End, Heartbeat
 
 log = logging.getLogger("streams.worker.feed")
 
@@ -32,30 +33,7 @@ POLL_S: Final = 0.05
 """Longest wait for records: a partition that begins or resumes meanwhile is not seen before."""
 FEW_RECORDS: Final = 200
 """After a fetch with fewer the pause of the settings is made: each costs some 0.3 ms whatever it brings."""
-COMMIT_TIMEOUT_S: Final = 5.0
 REBALANCE_COMMIT_S: Final = 3.0
-
-
-class Heartbeat(NamedTuple):
-    """A heartbeat that the group answered without asking for a rebalance."""
-
-    sent_at: float
-    generation: int
-
-
-class Fetched(NamedTuple):
-    """What one fetch brought for a partition: its records and where reading goes on."""
-
-    records: list[Any]
-    next: int
-
-
-class End(NamedTuple):
-    """How far a partition's log went when it was last asked."""
-
-    last_stable: int
-    answered_at: float
-    """Wall clock, seconds."""
 
 
 class Owner(Protocol):
@@ -78,136 +56,6 @@ class Chunk(ConsumerMessage):  # type: ignore[misc]  # Faust publishes no types
     records: list[Any]
     start: int
     next: int
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """aiokafka runs in a thread of its own, so that heartbeats go on while the engine works."""
-
-    heard: Heartbeat | None = None
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
-        beat = coordinator._do_heartbeat
-
-        async def do_heartbeat() -> bool:
-            sent_at, generation = time.monotonic(), coordinator.generation
-            answered: bool = await beat()
-            # aiokafka reports success also where the group is rebalancing; then it has asked to join again.
-            if answered and not coordinator._rejoin_needed_fut.done() and coordinator.generation == generation:
-                self.heard = Heartbeat(sent_at, generation)
-            return answered
-
-        coordinator._do_heartbeat = do_heartbeat
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002 - Faust's signature
-        conf = self.app.conf
-        settings: Settings = self.app.owner.settings
-        self._assignor = self.app.assignor
-        return aiokafka.AIOKafkaConsumer(
-            **settings.kafka.aiokafka(),
-            group_id=conf.id,
-            group_instance_id=conf.consumer_group_instance_id,
-            partition_assignment_strategy=[self._assignor],
-            enable_auto_commit=False,
-            # A position that is out of range is loss, and loss is never passed over in silence.
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=settings.batch.fetch_wait_ms,
-            max_partition_fetch_bytes=settings.batch.fetch_bytes,
-            session_timeout_ms=settings.group.session_timeout_ms,
-            heartbeat_interval_ms=settings.group.heartbeat_ms,
-            rebalance_timeout_ms=settings.group.rebalance_timeout_ms,
-            # The watchdog judges progress; leaving the group because an event took long would only add a rebalance.
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            metadata_max_age_ms=60_000,
-        )
-
-    async def fetch(self, wanted: Mapping[TP, int], timeout: float, most: int) -> dict[TP, Fetched]:
-        return dict(await self.call_thread(self._fetch, wanted, timeout, most))
-
-    async def _fetch(self, wanted: Mapping[TP, int], timeout: float, most: int) -> dict[TP, Fetched]:
-        consumer = self._ensure_consumer()
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise errors.ConsumerStoppedError
-        subscription = consumer._subscription.subscription
-        assignment = subscription.assignment if subscription is not None else None
-        if assignment is None or not assignment.active:
-            await asyncio.sleep(min(timeout, 0.01))
-            return {}
-        begin: dict[Any, TP] = {}
-        for tp, offset in wanted.items():
-            of = aiokafka.TopicPartition(tp.topic, tp.partition)
-            state = assignment.state_value(of)
-            if state is None:
-                continue
-            begin[of] = tp
-            if not state.has_valid_position or state.position != offset:
-                consumer.seek(of, offset)
-        with fetcher._subscriptions.fetch_context():
-            if not begin:
-                await asyncio.sleep(min(timeout, 0.01))
-                return {}
-            brought = await fetcher.fetched_records(list(begin), timeout=timeout, max_records=most)
-        if not assignment.active:
-            return {}  # the positions are those of another assignment: asked again
-        fetched = {}
-        for of, tp in begin.items():
-            position = assignment.state_value(of).position
-            records = brought.get(of)
-            if records or position > wanted[tp]:
-                fetched[tp] = Fetched(records or [], position)
-        return fetched
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """The group offset only shows lag, so a failure is no reason to end the worker."""
-        consumer = self._ensure_consumer()
-        assigned = self.assignment()
-        committable = {
-            aiokafka.TopicPartition(tp.topic, tp.partition): offset for tp, offset in offsets.items() if tp in assigned
-        }
-        if not committable:
-            return False
-        try:
-            await asyncio.wait_for(consumer.commit(committable), COMMIT_TIMEOUT_S)
-        except (errors.KafkaError, errors.IllegalStateError, TimeoutError) as error:
-            log.info("The group offset was not committed: %r", error)
-            return False
-        return True
-
-    def ends(self, tp: TP) -> End | None:
-        """The last stable offset as the last answered fetch told; None before one, or if not assigned."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription is not None else None
-        state = assignment.state_value(aiokafka.TopicPartition(tp.topic, tp.partition)) if assignment else None
-        if state is None or state.timestamp is None or state.lso is None:
-            return None
-        return End(state.lso, state.timestamp / 1000)
-
-    def generation(self) -> int:
-        """The group's generation of this member as of now; -1 while it has none or is to join again."""
-        coordinator = self._ensure_consumer()._coordinator
-        if coordinator._rejoin_needed_fut.done():
-            return -1
-        return int(coordinator.generation)
-
-    def failure(self) -> str | None:
-        """Why aiokafka has stopped working in silence, if it has."""
-        consumer = self._consumer
-        if consumer is None or consumer._closed:
-            return None
-        for name, task in (
-            ("group coordination", consumer._coordinator._coordination_task),
-            ("fetching", consumer._fetcher._fetch_task),
-        ):
-            if task.done():
-                return f"{name} has ended: {None if task.cancelled() else task.exception()!r}"
-        return None
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's own livelock check counts acknowledgements; ``watchdog`` does it here."""
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
