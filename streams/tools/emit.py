@@ -5,6 +5,7 @@ Owns how words become a touchpoint. The producer is set up as the contract asks:
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -15,6 +16,10 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.touchpoint import RESERVED_PREFIX, Properties, Touchpoint
+
+# What librdkafka says goes to whoever configures logging, not straight to the terminal.
+_log = logging.getLogger("streams.kafka.emit")
+_log.addHandler(logging.NullHandler())
 
 DELIVERY_S: Final = 15.0
 FIELDS: Final = frozenset(Touchpoint.__struct_fields__) - {
@@ -95,7 +100,8 @@ def emit(
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": int(DELIVERY_S * 1000),
-        }
+        },
+        logger=_log,
     )
     for number, touchpoint in enumerate(touchpoints):
 

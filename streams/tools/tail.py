@@ -5,6 +5,7 @@ Owns the reading and the decoding. How a record looks to people is in ``streams.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -21,6 +22,10 @@ from streams.contracts.routing import partition_for
 from streams.contracts.schemas import SchemaSource
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Rejection, Touchpoint
+
+# What librdkafka says goes to whoever configures logging, not straight to the terminal.
+_log = logging.getLogger("streams.kafka.tail")
+_log.addHandler(logging.NullHandler())
 
 Stream = Literal["triggers", "signals", "touchpoints", "customers", "decisions", "dead-letters", "journal"]
 STREAMS: Final[tuple[Stream, ...]] = get_args(Stream)
@@ -124,7 +129,8 @@ def tail(
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": until == "end",
-        }
+        },
+        logger=_log,
     )
     try:
         places = _places(consumer, topic, customer, since)
