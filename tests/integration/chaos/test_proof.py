@@ -18,7 +18,8 @@ import pytest
 from streams.contracts.topics import Topics
 from tests.conftest import Kafka
 from tests.integration.chaos.traffic import Traffic, expected
-from tests.integration.chaos.verdict import compare, records, signal_counts, trigger_faults
+from tests.integration.chaos.verdict import compare, signal_counts, trigger_faults
+from tests.support.produce import records
 from tests.support.workers import SESSION_S, Worker, Workers, ready, running, tail
 
 SHOP = Path(__file__).parents[2] / "support" / "shop.journey.yaml"
@@ -85,13 +86,17 @@ class Chaos:
     def do(self, what: str) -> None:
         self.done.append(what)
         if what == "kill":
-            self.random.choice(self.current).kill()
+            while not (alive := [worker for worker in self.current if worker.running]):
+                self.revive()
+            self.random.choice(alive).kill()
         elif what == "pair":
+            self.revive()
             for worker in self.current:
                 worker.kill()
                 time.sleep(0.4)
         elif what == "zombie":
-            zombie = self.current[self.random.randrange(len(self.current))]
+            self.revive()
+            zombie = self.random.choice(self.current)
             zombie.stop()
             until = time.monotonic() + SESSION_S * 1.7
             while time.monotonic() < until:

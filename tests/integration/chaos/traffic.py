@@ -5,6 +5,7 @@ The oracle shares no code with the engine: a few lines of state for each custome
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter
@@ -19,6 +20,9 @@ from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
 
+SILENT: Final = logging.getLogger("tests.silent")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
 ABANDONED_AFTER_MS: Final = 6_000
 FAILURES_WITHIN_MS: Final = 3_000
 FAILURES: Final = 2
@@ -58,7 +62,8 @@ class Traffic:
                 "message.timeout.ms": 300_000,
                 # Back before the workers are, or the idle clock could overtake what waits here.
                 "reconnect.backoff.max.ms": 100,
-            }
+            },
+            logger=SILENT,
         )
         names, weights = list(WEIGHTS), list(WEIGHTS.values())
         last: dict[str, int] = {}

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-
-from streams.contracts.output_codec import OutputReader
 from streams.contracts.outputs import Signal, Trigger
-from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
@@ -17,42 +13,12 @@ from streams.settings import KafkaSettings, load
 from streams.tools.replay.compare import Comparison, compare_with_live
 from streams.tools.replay.kafka import Reading, replay_kafka
 from streams.worker.definitions_topic import published
-
-PARTITIONS = 4
-
-
-def records(bootstrap: str, topic: str, isolation: str = "read_committed") -> list[tuple[bytes | None, bytes | None]]:
-    """Every record of a topic as a reader with that isolation level sees it."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "verdict",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": isolation,
-        }
-    )
-    found = []
-    try:
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
-        ended: set[int] = set()
-        while len(ended) < PARTITIONS:
-            for message in consumer.consume(1000, 1.0):
-                error = message.error()
-                if error is None:
-                    found.append((message.key(), message.value()))
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
-    finally:
-        consumer.close()
-    return found
+from tests.support.produce import read
 
 
 def signal_counts(bootstrap: str, topics: Topics) -> Counter[tuple[str, str]]:
-    reader = OutputReader(PackagedSchemas())
     counts: Counter[tuple[str, str]] = Counter()
-    for _, value in records(bootstrap, topics.signals):
-        signal = reader.read(Signal, value or b"")
+    for signal in read(bootstrap, topics.signals, Signal):
         of_stage = signal.kind in ("stage_entered", "stage_left", "abandonment")
         counts[signal.kind, (signal.stage if of_stage else signal.name) or ""] += 1
     return counts
@@ -79,10 +45,8 @@ class TriggerFaults:
 
 def trigger_faults(bootstrap: str, topics: Topics) -> TriggerFaults:
     """Each trigger is issued once and ends at most once, with rising revisions."""
-    reader = OutputReader(PackagedSchemas())
     by_id: dict[str, list[Trigger]] = defaultdict(list)
-    for _, value in records(bootstrap, topics.triggers):
-        trigger = reader.read(Trigger, value or b"")
+    for trigger in read(bootstrap, topics.triggers, Trigger):
         by_id[trigger.trigger_id].append(trigger)
     found = TriggerFaults()
     for revisions in by_id.values():
