@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine import facts
-from streams.engine.state import CART, CONTACTS, TRAITS, Contact, Profile, set_last
+from streams.engine.state import CART, CONTACTS, TRAITS, Contact, Profile, set_last, settle
 
+CONTACT: Final = "contact\x1f"
+"""Before a contact's id among what is settled: it has ended, and its start may still arrive."""
 TEXT: Final = 256
 """Characters kept of a text."""
 
@@ -155,24 +157,28 @@ def _contact_started(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     if tp.topic is not None:
         set_last(p, "topic", tp.topic[:TEXT], t)
     contact = tp.contact_id or tp.case_id
-    if contact is not None:
+    if contact is not None and t >= max(p.settled.get(CONTACT + key, 0) for key in (contact, tp.case_id or contact)):
         p.contacts[contact] = Contact(contact, tp.channel, tp.topic, t, tp.case_id)
         if len(p.contacts) > CONTACTS:
             del p.contacts[next(iter(p.contacts))]
     return facts.CONTACTS | facts.LAST
 
 
-def _contact_ended(p: Profile, tp: Touchpoint, _t: int, _settled: int) -> int:
+def _contact_ended(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     contact = tp.contact_id or tp.case_id
     if contact is None:
         p.contacts.clear()
     else:
         p.contacts.pop(contact, None)
+        settle(p, CONTACT + contact, t)
     return facts.CONTACTS
 
 
-def _case_resolved(p: Profile, tp: Touchpoint, _t: int, _settled: int) -> int:
+def _case_resolved(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     case = tp.case_id
+    for ended in (tp.contact_id, case):
+        if ended is not None:
+            settle(p, CONTACT + ended, t)
     for key in [k for k, c in p.contacts.items() if k == tp.contact_id or (case is not None and c.case_id == case)]:
         del p.contacts[key]
     return facts.CONTACTS

@@ -33,7 +33,7 @@ from streams.engine import (
     sessions,
 )
 from streams.engine.plan import Plan, Route
-from streams.engine.state import Profile, fingerprint, remember, seen_key
+from streams.engine.state import SHED_BYTES, SHED_EVERY, Profile, fingerprint, remember, seen_key, shed
 from streams.engine.step import Step
 from streams.engine.store import Store
 from streams.engine.timers import EPSILON, Timer, anniversary, fire, next_due, next_timer
@@ -195,12 +195,19 @@ class Engine:
     def drain(self, until_ms: int | None = None) -> Outputs:
         """Time moves on until every open deadline is decided (or to ``until_ms``): the end of a replay."""
         self._begin(None)
-        while self.watermark is not None:
-            due = self._first_decision() if until_ms is None else until_ms
-            if due is None or due < self.watermark:
-                break
-            self.watermark = self._step.watermark = due + EPSILON
-            self._fire_partition(self.watermark)
+        if self.watermark is None:
+            return self._end()
+        if until_ms is not None:
+            if until_ms >= self.watermark:
+                self._pass(until_ms)
+            return self._end()
+        undecided = {i for i in (*self.store.hot, *self.store.cold) if self._undecided(i)}
+        while undecided and (due := self.next_due_ms) is not None:
+            for profile_id in self._pass(due - EPSILON):
+                if self._undecided(profile_id):
+                    undecided.add(profile_id)
+                else:
+                    undecided.discard(profile_id)
         return self._end()
 
     def adopt(self, definition: Definition) -> Outputs:
@@ -311,6 +318,8 @@ class Engine:
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
+        if not p.arrivals % SHED_EVERY:
+            step.out.counts.shed += shed(p, SHED_BYTES)[1]
         if t > p.last_seen:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
             p.last_seen = t
         application.append_trail(p, tp, t, route.event, actor)
@@ -364,17 +373,22 @@ class Engine:
             if timer is None or timer.due >= t or not self._fire(p, timer):
                 return
 
-    def _fire_partition(self, watermark: int) -> None:
-        """All timers that the watermark has passed, in the order (due, customer, rule)."""
+    def _fire_partition(self, watermark: int) -> list[str]:
+        """All timers that the watermark has passed, in the order (due, customer, rule); whose they were."""
         store = self.store
+        fired: list[str] = []
         while (entry := store.first()) is not None and entry[0] < watermark:
             p = store.get(entry[2])
             assert p is not None  # noqa: S101 - first() has just seen it
             if self._recount(p) != entry[0]:
                 continue
             timer = next_timer(self._step, p)
-            if timer is not None and self._fire(p, timer):
+            if timer is None:
+                continue
+            fired.append(p.id)
+            if self._fire(p, timer):
                 self._recount(p)
+        return fired
 
     def _fire(self, p: Profile, timer: Timer) -> bool:
         """False if the profile is gone."""
@@ -396,13 +410,12 @@ class Engine:
         self.store.touched[p.id] = p
         return True
 
-    def _first_decision(self) -> int | None:
-        """Due time of the first timer that is a decision and not the calendar's."""
-        best: int | None = None
-        for profile_id in [*self.store.hot, *self.store.cold]:
-            p = self.store.get(profile_id)
-            assert p is not None  # noqa: S101
-            timer = next_timer(self._step, p, calendar=False)
-            if timer is not None and (best is None or timer.due < best):
-                best = timer.due
-        return best
+    def _pass(self, due: int) -> list[str]:
+        """Time has passed ``due``; whose timers fired."""
+        self.watermark = self._step.watermark = due + EPSILON
+        return self._fire_partition(self.watermark)
+
+    def _undecided(self, profile_id: str) -> bool:
+        """A timer of the profile is a decision and not the calendar's."""
+        p = self.store.get(profile_id)
+        return p is not None and next_timer(self._step, p, calendar=False) is not None

@@ -33,6 +33,10 @@ WINDOWS: Final = 200
 CHANNELS: Final = 24
 SENTIMENTS: Final = 6
 MAX_BYTES: Final = 64 * 1024
+SHED_BYTES: Final = 56 * 1024
+SHED_EVERY: Final = 256
+"""Each profile's size is looked at after so many touchpoints, whatever has been stored in between: a replay, which
+stores nothing, sheds the same. The bound itself is then reached by hardly anyone."""
 
 
 class Instance(msgspec.Struct, array_like=True, gc=False):
@@ -177,15 +181,15 @@ def next_due(blob: bytes) -> int:
     return int.from_bytes(blob[:8], "big")
 
 
-def shed(p: Profile) -> tuple[bytes, int]:
-    """Encoding of at most ``MAX_BYTES`` and the number of pieces dropped to get there.
+def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
+    """Encoding of at most ``limit`` bytes and the number of pieces dropped to get there.
 
     Order: the older half of the trail, then of the ids for deduplication, then windows, once-per contents, traits and
     cart lines, newest kept. Open journeys, deadlines and triggers are never dropped.
     """
     blob = encode(p)
     dropped = 0
-    while len(blob) > MAX_BYTES:
+    while len(blob) > limit:
         if len(p.trail) > 1:
             half = len(p.trail) // 2
             del p.trail[:half]

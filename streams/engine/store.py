@@ -12,6 +12,8 @@ from typing import Final
 from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due, shed
 
 Entry = tuple[int, bytes, str]
+HEAP_ROOM: Final = 1000
+"""Superseded timers that may always wait in the heap."""
 
 
 class Store:
@@ -22,6 +24,7 @@ class Store:
         self.touched: dict[str, Profile | None] = {}
         """Changed since the last ``changed()``; None: forgotten."""
         self.heap: list[Entry] = []
+        self.heap_limit = HEAP_ROOM
         self.cold_bytes = 0
 
     def __len__(self) -> int:
@@ -48,20 +51,32 @@ class Store:
         self.touched[p.id] = None
 
     def push(self, p: Profile, due: int) -> None:
-        heappush(self.heap, (due, p.id.encode(), p.id))
+        heap = self.heap
+        heappush(heap, (due, p.id.encode(), p.id))
+        if len(heap) > self.heap_limit:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop what is superseded: a timer far ahead, moved on with each visit, would wait there for its time."""
+        heap = self.heap
+        heap[:] = [entry for entry in dict.fromkeys(heap) if self._due(entry[2]) == entry[0]]
+        heapify(heap)
+        self.heap_limit = 2 * len(heap) + HEAP_ROOM
+
+    def _due(self, profile_id: str) -> int:
+        """When its next timer is due, as far as is known; -1 if there is no such profile."""
+        p = self.hot.get(profile_id)
+        if p is not None:
+            return p.next_due
+        blob = self.cold.get(profile_id)
+        return next_due(blob) if blob is not None else -1
 
     def first(self) -> Entry | None:
         """The earliest entry of the heap that is not superseded (its profile may still find it too early)."""
         heap = self.heap
         while heap:
             entry = heap[0]
-            p = self.hot.get(entry[2])
-            if p is not None:
-                due = p.next_due
-            else:
-                blob = self.cold.get(entry[2])
-                due = next_due(blob) if blob is not None else -1
-            if due == entry[0]:
+            if self._due(entry[2]) == entry[0]:
                 return entry
             heappop(heap)
         return None
@@ -99,3 +114,4 @@ class Store:
         self.touched = {}
         self.heap = [(next_due(blob), key[skip:], key[skip:].decode()) for key, blob in records.items()]
         heapify(self.heap)
+        self.heap_limit = 2 * len(self.heap) + HEAP_ROOM
