@@ -187,7 +187,6 @@ def without_trails(found: Any) -> Any:
 def test_what_no_rule_names_moves_the_trail_and_the_watermark_only(log: Log, unheard: list[tuple[int, str]]) -> None:
     """The same touchpoints of the company, once about a customer and once about a stranger."""
     definition = loaded(LONG_LIVED)
-    system = {"actor": "system"}
     log = carried_out([one for one in log if one.type not in UNHEARD], definition)
     about, beside = Run(definition), Run(definition)
     for i, one in enumerate(log):
