@@ -6,18 +6,21 @@ Owns the proof for ``journey import`` and ``journey replay --from-kafka`` on a r
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
+from typer.testing import CliRunner
 
+from streams.cli import app
 from streams.contracts.output_codec import OutputCodec, OutputReader
 from streams.contracts.outputs import Decision, JournalLine, Outputs, Signal
 from streams.contracts.schemas import PackagedSchemas
@@ -36,6 +39,8 @@ from streams.tools.replay.run import replay
 from streams.tools.replay.shipped import find
 from streams.tools.replay.sources import InputFile, merged, open_inputs
 from streams.worker.changelog import end_offset, last_marker, reader
+from streams.worker.definitions_topic import publish
+from streams.worker.marker import Marker
 
 pytestmark = pytest.mark.integration
 
@@ -95,6 +100,35 @@ def wait_until_idle(kafka: KafkaSettings, topics: Topics, process: subprocess.Po
             sequences = now
         time.sleep(1)
     pytest.fail(f"not idle after {PATIENCE_S} s: {markers}, ends {ends}")
+
+
+def wait_until(
+    process: subprocess.Popen[bytes], topics: Topics, settings: Settings, holds: Callable[[Marker], bool]
+) -> None:
+    """Every partition has a marker for which it holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the worker ended"
+        markers = [last_marker(settings.kafka, topics.state, n, lambda: False) for n in range(4)]
+        if all(marker is not None and holds(marker) for marker in markers):
+            return
+        time.sleep(0.5)
+    pytest.fail(f"not so after {PATIENCE_S} s: {markers}")
+
+
+def wait_for_abandonment(process: subprocess.Popen[bytes], topics: Topics, settings: Settings, number: int) -> None:
+    reading = OutputReader(PackagedSchemas())
+    deadline = time.monotonic() + PATIENCE_S
+    found = 0
+    while found < number:
+        assert process.poll() is None, "the worker ended"
+        assert time.monotonic() < deadline, f"{found} of {number}"
+        time.sleep(0.5)
+        found = sum(
+            reading.read(Signal, record.value or b"").kind == "abandonment"
+            for partition in range(4)
+            for record in log.read(settings.kafka, topics.signals, partition)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +206,81 @@ def test_a_file_through_kafka_is_the_file_replayed(kafka: Any, topics: Topics, t
     assert spoilt.topics[0].unexpected == 1
 
 
+LIVE = """
+version: 1
+time: {timezone: UTC, allowed_lateness: 500ms, session_gap: 30m}
+journeys:
+  purchase:
+    type: purchase
+    goal: {event: Order Completed, within: 1d}
+    stages:
+      cart: {on: [Product Added]}
+    abandonment:
+      cart: {after: 2s}
+    friction:
+      - {name: failed_twice, count: {event: Payment Failed, at_least: 2, within: 10m}}
+actions:
+  help:
+    purpose: service
+    when: {signal: friction, name: failed_twice}
+    channel: store
+    expires_after: 1h
+"""
+
+
+def shoppers(who: str) -> list[Touchpoint]:
+    """Ten customers whose payment fails twice; half of them buy at last."""
+    now = int(time.time() * 1000) - 200
+    told = []
+    for n in range(10):
+        types = ["Product Added", "Payment Failed", "Payment Failed", *(["Order Completed"] if n % 2 else [])]
+        told += [
+            Touchpoint(f"{who}-{n}-{at}", type_, now + at, customer_id=f"{who}-{n}", channel="web")
+            for at, type_ in enumerate(types)
+        ]
+    return sorted(told, key=lambda touchpoint: touchpoint.occurred_at)
+
+
+def test_live_triggers_idle_moves_and_another_definition_are_replayed(
+    kafka: Any, topics: Topics, tmp_path: Path
+) -> None:
+    settings = settings_for(kafka.bootstrap, topics)
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(LIVE)
+    second.write_text(LIVE[: LIVE.index("actions:")])
+    with worker(settings, first, tmp_path) as process:
+        wait_until(process, topics, settings, lambda marker: marker.definition == 1)
+        for who, abandoned in (("a", 5), ("b", 10)):
+            import_touchpoints(settings.kafka, topics, shoppers(who))
+            # Nobody says anything: the idle clock finds the abandoned carts, and the journal says so.
+            wait_for_abandonment(process, topics, settings, abandoned)
+            if who == "a":
+                assert publish(settings, topics, load_files([second])) == (2, True)
+                wait_until(process, topics, settings, lambda marker: marker.definition == 2)
+
+    result = replay_kafka(settings.kafka, topics, published_definitions(settings, topics), Reading(settings.source))
+    assert result.summary.triggers == {
+        ("help", "issued"): 10,
+        ("help", "cancelled (goal_reached)"): 5,
+        ("help", "cancelled (definition)"): 5,
+    }
+    assert result.summary.journeys["purchase"].abandoned == {"cart": 10}
+    assert result.summary.journeys["purchase"].friction == {"failed_twice": 20}
+    comparison = compare_with_live(settings.kafka, topics, result)
+    assert comparison.equal, str(comparison)
+    assert comparison.topics[1].live == 20
+    assert comparison.topics[-1].live == 20
+
+    again = CliRunner().invoke(
+        app,
+        ["replay", "--from-kafka", "--compare", "--bootstrap", kafka.bootstrap, "--prefix", topics.prefix,
+         "--app", topics.app, "--output", str(tmp_path / "out.jsonl")],
+    )  # fmt: skip
+    assert again.exit_code == 0, again.output
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert kinds.count("trigger") == 20
+
+
 MAPPING = """
 version: 1
 time: {column: at}
@@ -228,3 +337,24 @@ def test_the_journal_reads_as_written() -> None:
     line = JournalLine(7, "stale", {"triggers": ["a", "b"]})
     encoded = OutputCodec(PackagedSchemas(), "/s").journal(line, 2)
     assert OutputReader(PackagedSchemas()).read(JournalLine, encoded.value or b"") == line
+
+
+def test_the_import_command(kafka: Any, topics: Topics, tmp_path: Path) -> None:
+    table, mapping = tmp_path / "f.csv", tmp_path / "m.yaml"
+    table.write_text("at,who\n2024-01-01,a\n2024-01-02,\n")
+    mapping.write_text(MAPPING)
+    reach = ["--bootstrap", kafka.bootstrap, "--prefix", topics.prefix, "--app", topics.app]
+    result = CliRunner().invoke(app, ["import", "--input", str(table), "--mapping", str(mapping), *reach])
+    assert result.exit_code == 0, result.output
+    assert "1 touchpoints into" in result.stderr
+    assert "1 rows left out: no_customer" in result.stderr
+    result = CliRunner().invoke(app, ["import", "--finish", *reach])
+    assert result.exit_code == 0
+    assert "4 partitions" in result.stderr
+    for wrong, says in (([], "give --input"), (["--input", str(table)], "--mapping")):
+        result = CliRunner().invoke(app, ["import", *wrong, *reach])
+        assert result.exit_code == 2
+        assert says in result.stderr
+    result = CliRunner().invoke(app, ["replay", "--from-kafka", *reach])
+    assert result.exit_code == 2
+    assert "has committed anything" in result.stderr
