@@ -8,39 +8,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streams.cli.options import fail
 
-if TYPE_CHECKING:
-    from streams.tools.embedded.artifacts import Progress
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The embedded Apache Kafka by itself.")
-
-
-@contextmanager
-def downloads() -> Iterator[Progress]:
-    """A progress bar for each thing that is fetched."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    bar = Progress(
-        TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), console=Console(stderr=True)
-    )
-    tasks = {}
-    with bar:
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield show
 
 
 @app.command()
@@ -51,6 +26,7 @@ def fetch(
     from streams.tools.embedded import EmbeddedError
     from streams.tools.embedded.artifacts import fetch as fetch_files
     from streams.tools.embedded.artifacts import java, unpack
+    from streams.tools.embedded.progress import downloads
 
     try:
         with downloads() as show:
@@ -69,6 +45,7 @@ def run(
 ) -> None:
     """Run a broker until Ctrl-C, for trying things out. Not for production: one broker, one copy, no password."""
     from streams.tools.embedded import EmbeddedError, EmbeddedKafka
+    from streams.tools.embedded.progress import downloads
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from streams.definitions.load import load_files, shipped
 from streams.definitions.model import Definition
@@ -26,6 +26,7 @@ from streams.tools.demo.traffic import Traffic
 from streams.tools.demo.worker import Worker
 from streams.tools.embedded.kafka import EmbeddedKafka
 from streams.tools.embedded.process import free_port
+from streams.tools.embedded.progress import downloads
 from streams.tools.home import Demo
 from streams.tools.replay.compare import Comparison, LiveMoved, compare_with_live
 from streams.tools.replay.kafka import Reading, ReplayResult, replay_kafka
@@ -94,19 +95,9 @@ def run(options: Options, console: Console) -> int:
 
 
 def _start_kafka(options: Options, console: Console, stack: ExitStack) -> EmbeddedKafka:
-    progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def fetched(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = progress.add_task(f"downloading {what}", total=total)
-        progress.update(tasks[what], completed=done, total=total)
-
-    kafka = EmbeddedKafka(options.folder / "kafka", progress=fetched)
-    stack.callback(kafka.stop)
-    with progress:
+    with downloads(console) as progress:
+        kafka = EmbeddedKafka(options.folder / "kafka", progress=progress)
+        stack.callback(kafka.stop)
         kafka.start()
     console.print(f"Kafka at {kafka.bootstrap}, its data in {options.folder / 'kafka'}")
     return kafka
