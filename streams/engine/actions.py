@@ -46,6 +46,7 @@ def decide(step: Step, signal: Signal, due: int) -> None:
             matched[plan.action.name] = plan
     if not matched:
         return
+    _expire_passed(step, signal.time)
     step.facts.signal = signal
     candidates: list[Candidate] = []
     best: tuple[float, Candidate, ActionPlan, Issued | None] | None = None
@@ -79,6 +80,14 @@ def decide(step: Step, signal: Signal, due: int) -> None:
     decision.reason = _issue(step, plan.action, candidate, signal, due, held, decision)
     if decision.reason == "issued":
         decision.outcome = "issued"
+
+
+def _expire_passed(step: Step, t: int) -> None:
+    """The company's touchpoint fires no timer of rules that do not name it; what has expired takes no slot though."""
+    for issued in list(step.p.triggers):
+        due = sessions.end_of(step, step.p) if issued.session_end else issued.trigger.expires_at
+        if due < t:
+            expire(step, issued, due)
 
 
 def _known_value(candidate: Candidate) -> float:

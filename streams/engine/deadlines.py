@@ -28,9 +28,10 @@ def arm(step: Step, journey: JourneyPlan, inst: Instance, t: int, why: Why) -> N
         return
     spec = tier.spec
     if spec.after_ms is not None and not spec.from_entry:
-        # Disordered touchpoints of the instance must not pull the deadline back; late progress counts from itself.
-        since = t if why == "entered" and inst.fired and t <= inst.fired else max(t, inst.last)
-        due = since + spec.after_ms
+        # Disordered touchpoints of the instance must not pull the deadline back, late progress neither.
+        due = max(t, inst.last) + spec.after_ms
+        if due <= inst.fired and inst.tier == spec.stage:
+            due = 0  # late progress without a deadline of its own: that silence has been told
     elif spec.after_ms is not None:
         if inst.tier == spec.stage and why != "fell":
             return
