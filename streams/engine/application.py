@@ -106,6 +106,19 @@ def conclude(step: Step) -> None:
         step.view = False
 
 
+def forget(step: Step) -> None:
+    """What is still open ends with the profile; nothing is decided any more."""
+    p = step.p
+    for ik, inst in list(p.open.items()):
+        journeys.close(step, step.plan.journeys[inst.journey], ik, inst, "forgotten", step.t, due=step.t)
+    step.out.signals += [signal for signal, _ in step.found]
+    step.found.clear()
+    for issued in list(p.triggers):
+        actions.expire(step, issued, step.t)
+    step.out.counts.evicted += 1
+    step.out.customers[p.id] = None
+
+
 def together(p: Profile, tp: Touchpoint) -> bool:
     """An agent's touchpoint in a contact of this customer that is open."""
     contact = tp.contact_id

@@ -396,10 +396,7 @@ class Engine:
         step.begin(p, timer.due, "", None)
         step.counting = False
         if timer.what == "forget":
-            step.out.counts.evicted += 1
-            step.out.customers[p.id] = None
-            for issued in list(p.triggers):
-                actions.expire(step, issued, timer.due)
+            application.forget(step)
             self.store.forget(p)
             return False
         fire(step, timer)

@@ -6,14 +6,14 @@ cool-down, one severity higher in a critical stage.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from streams.contracts.outputs import SEVERITIES
 from streams.engine import facts
 from streams.engine.detectors.windows import count_add, distinct_add, sequence_add
 from streams.engine.journeys import field
 from streams.engine.plan import SEPARATOR, Route, RulePlan
-from streams.engine.state import WINDOWS, Instance, Profile, settle
+from streams.engine.state import WINDOWS, Instance, settle
 from streams.engine.step import Step, instance_key
 
 HIGHER: Final = dict(zip(SEVERITIES, (*SEVERITIES[1:], SEVERITIES[-1]), strict=True))
@@ -42,7 +42,7 @@ def answer(step: Step, route: Route) -> None:
             held = p.absences.get(key)
             if held is not None and step.t >= held[2]:
                 del p.absences[key]
-            settle(p, key, step.t + 1)
+            settle(p, key, step.t)
     for rule, where in route.started_absences:
         if not step.holds(where):
             continue
@@ -55,6 +55,7 @@ def answer(step: Step, route: Route) -> None:
             value = _instance_of(step, rule)
             owned = value is not None and instance_key(rule.journey.name, value) in p.open
             p.absences[own] = [due, step.event_id, step.t, owned]
+            _bound(step, p.absences)
             step.arm(due)
 
 
@@ -98,7 +99,7 @@ def _count(step: Step, rule: RulePlan) -> None:
     state = windows.get(key)
     if state is None:
         state = windows[key] = []
-        _bound(step.p)
+        _bound(step, windows)
     horizon = step.plan.time.allowed_lateness_ms
     if spec.different:
         values = [field(step, name) for name in spec.different]
@@ -129,7 +130,7 @@ def _sequence(step: Step, rule: RulePlan, k: int) -> bool:
     state = windows.get(key)
     if state is None:
         state = windows[key] = []
-        _bound(step.p)
+        _bound(step, windows)
     matched = sequence_add(
         state, step.t, k, step.event_id, len(spec.of), spec.within_ms, step.plan.time.allowed_lateness_ms
     )
@@ -200,6 +201,7 @@ def raise_friction(
         if until is not None and when < until:
             return
         p.cooling[cooling] = when + friction.cool_down_ms
+        _bound(step, p.cooling)
     inst = p.open.get(instance_key(rule.journey.name, instance)) if instance is not None else None
     stage = rule.journey.stages.get(inst.stage) if inst is not None else None
     severity: str = friction.severity
@@ -252,9 +254,10 @@ def watch_touchpoints(step: Step) -> None:
                 raise_friction(step, rules[name], inst.key, [step.event_id], figures, kind="stalled")
 
 
-def _bound(p: Profile) -> None:
-    if len(p.windows) > WINDOWS:
-        del p.windows[next(iter(p.windows))]
+def _bound(step: Step, kept: dict[str, Any]) -> None:
+    if len(kept) > WINDOWS:
+        del kept[next(iter(kept))]
+        step.counts.shed += 1
 
 
 def tidy(step: Step) -> None:

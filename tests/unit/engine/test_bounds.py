@@ -195,6 +195,28 @@ def test_traits_consents_channels_and_cart_lines_are_bounded() -> None:
     assert len(profile.cart) == 200
 
 
+def test_absences_cool_downs_and_windows_of_very_many_cases_are_bounded() -> None:
+    run = Run(
+        """
+journeys:
+  help:
+    type: support
+    instance_by: case_id
+    goal: Case Resolved
+    stages: {asking: {on: Message Sent}}
+    friction:
+      - {name: no_reply, absence: {of: Agent Replied, within: 2d, after: Message Sent}}
+      - {name: again, count: {event: Message Sent, at_least: 1, within: 1h}, cool_down: 1h}
+"""
+    )
+    run.hear(*(touchpoint(n, "Message Sent", case_id=str(n)) for n in range(1000)))
+    profile = run.engine.store.get("c")
+    assert profile is not None
+    assert len(profile.open) == 20
+    assert max(len(profile.absences), len(profile.cooling), len(profile.windows)) <= 200
+    assert run.totals["shed"] > 0
+
+
 # -- forgetting ------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +237,16 @@ def test_forgetting_ends_open_triggers_as_expired() -> None:
     run.until(400 * D + 1)
     assert run.statuses() == [("nudge", "issued", None), ("nudge", "expired", None)]
     assert run.triggers[1].ended_at == T0 + 400 * D
+
+
+def test_forgetting_leaves_open_stages_with_reason_forgotten_and_decides_nothing() -> None:
+    run = Run(SHOP.replace("stage_entered", "stage_left"))
+    run.hear(touchpoint(0, "Product Added"))
+    run.until(400 * D + 1)
+    left = run.signals[-1]
+    assert (left.kind, left.name, left.reason, left.time - T0) == ("stage_left", "cart", "forgotten", 400 * D)
+    assert run.decisions == []
+    assert run.customers["c"] is None
 
 
 def test_profile_that_returns_starts_clean() -> None:
