@@ -158,7 +158,9 @@ def _contact_started(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
         set_last(p, "topic", tp.topic[:TEXT], t)
     contact = tp.contact_id or tp.case_id
     if contact is not None and t >= max(p.settled.get(CONTACT + key, 0) for key in (contact, tp.case_id or contact)):
-        p.contacts[contact] = Contact(contact, tp.channel, tp.topic, t, tp.case_id)
+        held = p.contacts.get(contact)
+        if held is None or t >= held.since:
+            p.contacts[contact] = Contact(contact, tp.channel, tp.topic, t, tp.case_id)
         if len(p.contacts) > CONTACTS:
             del p.contacts[next(iter(p.contacts))]
     return facts.CONTACTS | facts.LAST
