@@ -59,7 +59,10 @@ def sequences(
 def absences(
     log: Sequence[Touchpoint], name: str, of: str, after: str, within: int, opens: str, goal: str, group: Key
 ) -> list[Found]:
-    """From the first unanswered one on, ``within`` passes without an answer; an end of its instance drops it."""
+    """From the first unanswered one on, ``within`` passes without an answer; an end of its instance drops it.
+
+    An answer that does not say to which instance answers all that are open.
+    """
     found: list[Found] = []
     quiet_until: dict[Any, int] = {}
     for i, one in enumerate(log):
@@ -70,11 +73,12 @@ def absences(
         owned = bool(entries) and entries[-1].type == opens
         due = t + within
         for later in log[i + 1 :]:
-            if later.occurred_at > due or group(later) != key:
+            if later.occurred_at > due:
                 continue
-            if later.type == of or (later.type == goal and owned):
+            answer = later.type == of and group(later) in {key, None}
+            if answer or (later.type == goal and group(later) == key and owned):
                 # Whatever came between moved nothing; what comes at this instant or later begins anew.
-                quiet_until[key] = later.occurred_at + (later.type == of)
+                quiet_until[key] = later.occurred_at + answer
                 break
         else:
             quiet_until[key] = due + 1
