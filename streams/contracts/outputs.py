@@ -113,7 +113,7 @@ class Candidate(msgspec.Struct, gc=False):
     action: str
     closed_by: str | None = None
     """Gate that closed it: paused, eligibility, value, channel, already_open, slot (another trigger is open on that
-    channel and worth as much), lower_value (than the chosen candidate); None: it passed."""
+    channel and worth as much), limit (20 are open), lower_value (than the chosen candidate); None: it passed."""
     channel: str | None = None
     p: float | None = None
     c: float | None = None

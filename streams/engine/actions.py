@@ -17,7 +17,7 @@ from streams.definitions.model import Action, Channel, When
 from streams.engine import sessions
 from streams.engine.facts import in_session
 from streams.engine.plan import ActionPlan, Route
-from streams.engine.state import Issued, Profile, last
+from streams.engine.state import TRIGGERS, Issued, Profile, last
 from streams.engine.step import Step, derived_id, instance_key
 
 FREEING: Final = frozenset({"sent", "delivered", "opened", "clicked", "not_sent", "bounced", "dismissed", "converted"})
@@ -126,6 +126,8 @@ def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issue
             candidate.closed_by = "slot"
             return candidate, None
         return candidate, issued
+    if len(p.triggers) >= TRIGGERS:
+        candidate.closed_by = "limit"
     return candidate, None
 
 

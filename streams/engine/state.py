@@ -29,6 +29,8 @@ PENDING: Final = 20
 TRAITS: Final = 100
 CART: Final = 200
 CONTACTS: Final = 20
+TRIGGERS: Final = 20
+"""Open at once for one customer: each is kept whole, to be repeated at its end."""
 WINDOWS: Final = 200
 CHANNELS: Final = 24
 SENTIMENTS: Final = 6

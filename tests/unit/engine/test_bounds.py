@@ -217,6 +217,18 @@ journeys:
     assert run.totals["shed"] > 0
 
 
+def test_customer_with_very_many_signals_has_at_most_20_open_triggers() -> None:
+    run = Run(SHOP.replace("stage_entered", "friction").replace("at_least: 3", "at_least: 1"))
+    for n in range(60):
+        run.hear(touchpoint(n * 11 * M, "Payment Failed"))
+        told = {"trigger_id": run.triggers[-1].trigger_id, "outcome": "sent"}
+        run.hear(touchpoint(n * 11 * M + 1, "Message Handled", actor="system", **told))
+    assert run.statuses() == [("nudge", "issued", None)] * 20
+    assert run.decisions[-1].reason == "limit"
+    run.hear(touchpoint(60 * 11 * M, "Order Completed"), touchpoint(61 * 11 * M, "Payment Failed"))
+    assert run.statuses()[20:] == [("nudge", "cancelled", "goal_reached")] * 20 + [("nudge", "issued", None)]
+
+
 # -- forgetting ------------------------------------------------------------------------------------------------------
 
 
