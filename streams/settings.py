@@ -243,7 +243,9 @@ class HttpSettings:
 class Settings:
     """All settings. ``load`` makes and checks them."""
 
-    app: str = text("journey", "Name of the application: consumer group, transactional ids, its own topics.")
+    app: str = text(
+        "journey", "Name of the application: its own topics, transactional ids; with the prefix the consumer group."
+    )
     prefix: str = text("journey", "First part of the topic names.")
     instance: str = text("", "Name of this worker, stable over restarts; empty: the host name and the process index.")
     idle_after_ms: int = duration("2s", "Silence after which the clock of a partition moves by itself.", least="100ms")
@@ -273,6 +275,11 @@ class Settings:
     def source(self) -> str:
         """CloudEvents source of everything that this application writes."""
         return f"/journey-streams/{self.app}"
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group: its members must all read the same topic, so the prefix is part of it."""
+        return f"{self.prefix}.{self.app}"
 
     def issuing_from_ms(self, now_ms: int) -> int:
         """``start_issuing`` for a partition that starts for the first time at ``now_ms``."""

@@ -49,7 +49,7 @@ def broker_urls(kafka: KafkaSettings) -> list[str]:
 def make_app(settings: Settings, shell: Shell, instance: str, touchpoints: str) -> JourneyApp:
     group = settings.group
     app = JourneyApp(
-        settings.app,
+        settings.group_id,
         broker=broker_urls(settings.kafka),
         broker_credentials=settings.kafka.faust_credentials(),
         broker_client_id=settings.kafka.client_id,

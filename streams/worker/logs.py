@@ -15,7 +15,7 @@ LIBRDKAFKA: Final = logging.getLogger("streams.worker.librdkafka")
 QUIET: Final = ("aiokafka", "aiokafka.consumer.fetcher", "aiokafka.conn", "aiokafka.consumer.group_coordinator",
                 "aiokafka.cluster", "faust", "mode", "asyncio",
          # Faust names its services' loggers after the modules of their classes.
-         "streams.worker.app", "streams.worker.transport", LIBRDKAFKA.name)  # fmt: skip
+         "streams.worker.app", "streams.worker.transport", "streams.worker.kafka_thread", LIBRDKAFKA.name)  # fmt: skip
 """Libraries that report the normal course of a rebalance or an outage; their debug lines alone cost 13 % of the CPU."""
 
 

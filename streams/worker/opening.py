@@ -89,7 +89,9 @@ def _unread(failure: Exception, partition: int) -> Exception:
 def read_log(runtime: Runtime, partition: int) -> Log:
     """The input partition as the brokers have it now."""
     settings, topic = runtime.settings, runtime.topics.touchpoints
-    consumer = Consumer(settings.kafka.librdkafka(group_id=settings.app, enable_auto_commit=False), logger=LIBRDKAFKA)
+    consumer = Consumer(
+        settings.kafka.librdkafka(group_id=settings.group_id, enable_auto_commit=False), logger=LIBRDKAFKA
+    )
     try:
         where = TopicPartition(topic, partition)
         first, end = changelog.end_offset(consumer, where)
