@@ -20,7 +20,9 @@ from streams.engine.plan import ActionPlan, Route
 from streams.engine.state import TRIGGERS, Issued, Profile, last
 from streams.engine.step import Step, derived_id, instance_key
 
-FREEING: Final = frozenset({"sent", "delivered", "opened", "clicked", "not_sent", "bounced", "dismissed", "converted"})
+FREEING: Final = frozenset(
+    {"sent", "delivered", "opened", "clicked", "not_sent", "bounced", "dismissed", "unsubscribed", "converted"}
+)
 """Outcomes after which the channel is free for another trigger."""
 REACHED: Final = frozenset({"delivered", "opened", "clicked", "converted"})
 """Outcomes after which a goal fulfils the trigger."""
@@ -295,6 +297,13 @@ def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) ->
                 end(step, issued, "cancelled", "goal_reached", t)
         elif named:
             end(step, issued, "cancelled", "cancel_on", t)
+
+
+def channel_told(step: Step) -> str | None:
+    """The channel that an outcome is about: its own, else that of its trigger while it is open."""
+    if step.tp.channel is not None:
+        return step.tp.channel
+    return next((i.trigger.channel for i in step.p.triggers if i.trigger.trigger_id == step.tp.trigger_id), None)
 
 
 def hear(step: Step) -> None:

@@ -38,7 +38,10 @@ def learn(step: Step, route: Route) -> None:
     if tp.traits is not None and contents.set_traits(p, tp.traits, t):
         step.dirty |= facts.TRAITS
         deadlines.follow_dates(step)
-    if tp.consent is not None and contents.set_consent(p, tp.consent, t):
+    consent = tp.consent
+    if tp.outcome == "unsubscribed" and (channel := actions.channel_told(step)) is not None:
+        consent = {channel: None, **(consent or {})}
+    if consent is not None and contents.set_consent(p, consent, t):
         step.dirty |= facts.CONSENT
         actions.withdraw_unconsented(step)
 

@@ -146,6 +146,23 @@ def test_consent_newest_wins_whatever_the_order_of_arrival() -> None:
     assert chosen(run) == []
 
 
+@pytest.mark.parametrize("told_by", ["channel", "trigger_id"])
+def test_unsubscribed_takes_a_yes_back_and_leaves_service(told_by: str) -> None:
+    run = Run(
+        actions(
+            ad=f"{ENTRY}, purpose: marketing, channel: email, value: 2",
+            bill=f"{FAILED}, purpose: service, channel: email",
+            other=f"{FAILED}, purpose: marketing, channel: email, value: 9",
+        )
+    )
+    run.hear(touchpoint(0, "identify", traits={"email": "a"}, consent={"email": True}), touchpoint(1, "Product Added"))
+    about = {"channel": "email"} if told_by == "channel" else {"trigger_id": run.triggers[0].trigger_id}
+    run.hear(touchpoint(2, "Unsubscribed", actor="system", outcome="unsubscribed", **about))
+    run.hear(touchpoint(3, "Payment Failed"))
+    assert run.statuses() == [("ad", "issued", None), ("ad", "cancelled", "consent"), ("bill", "issued", None)]
+    assert closed(run) == [("bill", None), ("other", "channel")]
+
+
 def test_channel_of_the_session_is_open_only_while_it_is() -> None:
     text = actions(a="when: {signal: abandonment}, channel: [chat, store]").replace(
         "    friction:", "    abandonment: {payment: {after: 31m}, cart: {after: 29m}}\n    friction:"

@@ -93,7 +93,7 @@ def test_touchpoint_out_of_order_neither_ends_nor_shortens_the_session() -> None
 
 def test_session_over_is_not_open_for_a_rule_that_fires_later() -> None:
     run = Run(
-        SESSIONS.split("segments")[0]
+        SESSIONS.split("segments", maxsplit=1)[0]
         + """
 journeys:
   shop:
