@@ -96,6 +96,8 @@ def read_log(runtime: Runtime, partition: int) -> Log:
         where = TopicPartition(topic, partition)
         first, end = changelog.end_offset(consumer, where)
         committed = consumer.committed([where], timeout=REQUEST_S)[0].offset
+        # Retention may have emptied it; offsets that rose tell that lines were written.
+        journal_end = changelog.end_offset(consumer, TopicPartition(runtime.topics.journal, partition))[1]
     finally:
         consumer.close()
     return Log(
@@ -105,6 +107,7 @@ def read_log(runtime: Runtime, partition: int) -> Log:
         first,
         end,
         committed if committed >= 0 else None,
+        journal_end > 0,
     )
 
 

@@ -22,7 +22,9 @@ class Log:
     first: int
     end: int
     committed: int | None
-    """What the group has committed; None if nothing."""
+    """What the group has committed; None if nothing (brokers forget it when the group is empty for a week)."""
+    journalled: bool
+    """The partition's journal holds lines, so it has been started before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,16 @@ class Start:
 def start(marker: Marker | None, log: Log, *, accept_loss: bool) -> Start:
     """Raises ``Refused`` where something was lost and nobody has accepted it."""
     if marker is None:
-        if log.committed is None:
+        if log.committed is None and not log.journalled:
             return Start(log.first, -1, "nothing")
+        done = f"up to {log.committed}" if log.committed is not None else "before (its journal tells)"
         found = (
-            f"the group has processed the touchpoints up to {log.committed}, but the state topic holds no marker of "
-            "this partition: the state was emptied or belongs to another application name"
+            f"the group has processed touchpoints {done}, but the state topic holds no marker of this partition: the "
+            "state was emptied or belongs to another application name"
         )
-        accepted = Start(
-            min(max(log.committed, log.first), log.end), log.committed - 1, "nothing", "state of a partition"
-        )
+        # Where nobody knows how far it was, what the log still holds builds the state anew.
+        at = log.committed if log.committed is not None else log.first
+        accepted = Start(min(max(at, log.first), log.end), at - 1, "nothing", "state of a partition")
     elif marker.topic_id != log.topic_id:
         found = (
             f"the touchpoint topic was made anew since (its id is {log.topic_id}, the state knows {marker.topic_id}): "

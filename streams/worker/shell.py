@@ -115,7 +115,9 @@ class Shell:
         log.info("Revoked: partitions %s", sorted(partitions) or "none")
 
     def on_fetch_error(self, partition: int | None, error: Exception) -> None:
-        if isinstance(error, OffsetOutOfRangeError):
+        if isinstance(error, OffsetOutOfRangeError) and self.settings.accept_loss:
+            self.stalled(f"partition {partition}: the offset to read next is gone; the next start accepts it")
+        elif isinstance(error, OffsetOutOfRangeError):
             where = f"{self.runtime.topics.touchpoints} partition {partition}"
             self.refuse(
                 Refused(

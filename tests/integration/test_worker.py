@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.contracts.dead_letter import DeadLetter
@@ -247,6 +248,14 @@ def make_anew(kafka: Kafka, topic: str, partitions: int = 4) -> None:
     time.sleep(1.0)
 
 
+def delete_all_records(kafka: Kafka, topic: str) -> None:
+    """As retention would."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    ends = [TopicPartition(topic, partition, OFFSET_END) for partition in range(4)]
+    for future in admin.delete_records(ends).values():
+        future.result()
+
+
 def test_loss_is_refused_until_it_is_accepted(kafka: Kafka, topics: Topics, workers: Workers) -> None:
     worker = workers.start()
     ready(worker)
@@ -264,6 +273,10 @@ def test_loss_is_refused_until_it_is_accepted(kafka: Kafka, topics: Topics, work
     produce(kafka.bootstrap, topics, [happened("new", "Product Viewed", "c1")])
     until(lambda: processed(second) == 1, 30, "only what is new is processed", [second])
     assert second.end() == 0
+
+    produce(kafka.bootstrap, topics, [happened(f"gone {i}", "Product Viewed", f"c{i}") for i in range(40)])
+    delete_all_records(kafka, topics.touchpoints)
+    assert "retention has deleted" in workers.refused()
 
     make_anew(kafka, topics.touchpoints)
     said = workers.refused()
