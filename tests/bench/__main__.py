@@ -105,7 +105,11 @@ def measure_latency(place: Place, seconds: float) -> dict[str, Any]:
     """`journey run` as it is shipped, beside it a process that produces and listens."""
     place.create()
     port = free_port()
-    environment = place.environment() | {"JOURNEY_HTTP_PORT": str(port), "JOURNEY_START_ISSUING": "first start"}
+    environment = place.environment() | {
+        "JOURNEY_HTTP_PORT": str(port),
+        "JOURNEY_START_ISSUING": "first start",
+        "JOURNEY_IDLE_AFTER": "2s",
+    }
     command = [sys.executable, "-m", "streams", "run", "--definition", str(shipped("shop"))]
     with tempfile.TemporaryFile() as log:
         worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

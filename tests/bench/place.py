@@ -56,6 +56,9 @@ class Place:
             "JOURNEY_HTTP_PORT": "0",
             "JOURNEY_LOG_LEVEL": "WARNING",
             "JOURNEY_START_ISSUING": "beginning",
+            # A partition that has come to its end must not go on to the wall clock's time, months later, and fire
+            # every open deadline while the others are still measured.
+            "JOURNEY_IDLE_AFTER": "1h",
         }
 
     @property

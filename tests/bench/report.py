@@ -111,7 +111,7 @@ def _worker(letter: str, runs: Sequence[Result]) -> Iterator[str]:
         return
     run = sorted(runs, key=lambda r: float(r["cpu_us"]))[len(runs) // 2]
     stages, threads = run["stages_us"], run["threads_us"]
-    inside = sum(us for name, us in stages.items() if "threads" not in name and name != "changed profiles")
+    inside = sum(us for name, us in stages.items() if "threads" not in name)
     yield ""
     yield f"({letter}) {run['cpu_us']:.1f} us: " + ", ".join(f"{name} {us:.1f}" for name, us in stages.items())
     if threads:

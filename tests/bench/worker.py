@@ -40,7 +40,7 @@ class Watch:
     def __init__(self, touchpoints: int) -> None:
         self.touchpoints: Final = touchpoints
         self.stages: defaultdict[str, float] = defaultdict(float)
-        """CPU seconds of the thread that a stage runs in; a stage within another one is counted in both."""
+        """CPU seconds of the thread that a stage runs in; no stage contains another one."""
         self.begin: Mark | None = None
         self.threads: dict[str, float] = {}
         self.consumed = 0
