@@ -1,0 +1,234 @@
+"""What goes into a transaction: the real engine and codec, without a broker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.contracts.codec import TouchpointCodec
+from streams.contracts.dead_letter import DeadLetter
+from streams.contracts.output_codec import OutputCodec, OutputReader
+from streams.contracts.outputs import Decision, JournalLine, Trigger
+from streams.contracts.schemas import PackagedSchemas
+from streams.contracts.topics import Topics
+from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.load import load_files, load_texts
+from streams.definitions.model import Definition
+from streams.engine.engine import Engine
+from streams.settings import Settings, load
+from streams.worker import marker as markers
+from streams.worker.batch import Batch
+from streams.worker.marker import Marker
+from streams.worker.metrics import Metrics
+from streams.worker.processing import Processing, first_marker
+
+SHOP = Path(__file__).parents[2] / "support" / "shop.journey.yaml"
+TOPICS = Topics()
+T0 = 1_767_571_200_000
+_codec = TouchpointCodec(PackagedSchemas())
+_outputs = OutputCodec(PackagedSchemas(), "/test")
+_reader = OutputReader(PackagedSchemas())
+
+
+def shop(number: int = 1) -> Definition:
+    return load_files([SHOP], number)
+
+
+def runtime(made: Settings | None = None) -> Any:
+    return SimpleNamespace(
+        settings=made or load({"JOURNEY_START_ISSUING": "beginning"}),
+        topics=TOPICS,
+        outputs=_outputs,
+        metrics=Metrics(),
+        definitions=SimpleNamespace(end=7),
+    )
+
+
+def begin(rt: Any) -> Processing:
+    definition = shop()
+    begins = first_marker(rt, "topic", 0, -1, definition.number)
+    engine = Engine(definition, partition=0, partitions=1, start_issuing_at=begins.start_issuing_at)
+    return Processing(0, rt, engine, begins)
+
+
+def record(offset: int, value: bytes | None, key: bytes | None = b"c") -> Any:
+    return SimpleNamespace(offset=offset, timestamp=T0 + offset * 1_000, key=key, value=value, headers=())
+
+
+def touched(offset: int, name: str, customer: str = "c", event_id: str | None = None) -> Any:
+    made = _outputs.touchpoint(
+        Touchpoint(event_id=event_id or f"e{offset}", type=name, occurred_at=T0 + offset * 1_000, customer_id=customer)
+    )
+    return record(offset, made.value, made.key)
+
+
+def feed(processing: Processing, records: list[Any], size: int, now_ms: int = T0) -> Batch:
+    """One transaction of chunks of that size."""
+    builder = processing.builder()
+    for start in range(0, len(records), size):
+        part = records[start : start + size]
+        chunk = SimpleNamespace(records=part, start=part[0].offset, next=part[-1].offset + 1)
+        processing.apply(chunk, _codec.decode(part), now_ms, builder)
+    return processing.close(builder)
+
+
+def of(batch: Batch, topic: str) -> list[Any]:
+    return [message for message in batch.messages if message.topic == topic]
+
+
+def lines(batch: Batch) -> list[JournalLine]:
+    return [_reader.read(JournalLine, message.value) for message in of(batch, TOPICS.journal)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["Product Added", "Payment Info Entered", "Payment Failed", "Order Completed", "garbage", "twice"]
+            ),
+            st.sampled_from(["a", "b", "c"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 40),
+)
+def test_chunks_of_any_size_give_the_same_transaction_and_nothing_is_uncounted(
+    events: list[tuple[str, str]], size: int
+) -> None:
+    records = []
+    for offset, (name, customer) in enumerate(events):
+        if name == "garbage":
+            records.append(record(offset, b"\x00garbage"))
+        elif name == "twice":
+            records.append(touched(offset, "Product Added", customer, f"same {customer}"))
+        else:
+            records.append(touched(offset, name, customer))
+    whole, cut = feed(begin(runtime()), records, 100), feed(begin(runtime()), records, size)
+    assert sorted(map(str, whole.messages)) == sorted(map(str, cut.messages))
+    for topic in (TOPICS.signals, TOPICS.triggers, TOPICS.decisions, TOPICS.dead_letters):
+        assert of(whole, topic) == of(cut, topic)
+    tally = cut.tally
+    counted = tally.counts["processed"] + tally.counts["duplicate"] + tally.counts["too_late"]
+    assert tally.consumed == len(events) == counted + tally.dead_letters.total()
+    assert all(message.partition == 0 for message in cut.messages)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.lists(st.sampled_from(["Product Added", "Payment Failed", "Order Completed"]), min_size=2, max_size=20),
+    st.data(),
+)
+def test_an_engine_restored_from_the_messages_goes_on_as_if_nothing_had_happened(
+    names: list[str], data: st.DataObject
+) -> None:
+    records = [touched(offset, name) for offset, name in enumerate(names)]
+    cut = data.draw(st.integers(1, len(records) - 1))
+    rt = runtime()
+    steady = begin(rt)
+    first = feed(steady, records[:cut], 10)
+    state = {m.key: m.value for m in of(first, TOPICS.state)}
+    marker = markers.decode(state.pop(markers.KEY))
+    engine = Engine(shop(), partition=0, partitions=1, start_issuing_at=marker.start_issuing_at)
+    engine.restore({k: v for k, v in state.items() if v is not None}, marker.engine)
+    restored = Processing(0, rt, engine, marker)
+    assert feed(restored, records[cut:], 10).messages == feed(steady, records[cut:], 10).messages
+
+
+def test_the_first_start_is_journalled_before_anything_else() -> None:
+    rt = runtime(load({"JOURNEY_START_ISSUING": "2026-01-05T00:00:00Z"}))
+    batch = begin(rt).first_start()
+    assert [(line.after_offset, line.kind, line.value) for line in lines(batch)] == [
+        (-1, "start", {"start_issuing_at": T0, "definition": 1})
+    ]
+    assert (batch.marker.sequence, batch.marker.next) == (1, 0)
+
+
+def test_touchpoints_read_again_are_counted_and_not_applied() -> None:
+    processing = begin(runtime())
+    records = [touched(offset, "Product Added", f"c{offset}") for offset in range(6)]
+    feed(processing, records[:4], 10)
+    batch = feed(processing, records, 10)
+    assert (batch.tally.already_applied, batch.tally.consumed, batch.tally.counts["processed"]) == (4, 2, 2)
+
+
+def test_a_stale_trigger_is_a_decision_and_journalled_before_its_chunk() -> None:
+    processing = begin(runtime())
+    feed(processing, [touched(0, "Product Added")], 10)
+    batch = feed(processing, [touched(1, "Payment Failed"), touched(2, "Payment Failed")], 10, now_ms=T0 + 86_400_000)
+    assert not of(batch, TOPICS.triggers)
+    decisions = [_reader.read(Decision, m.value) for m in of(batch, TOPICS.decisions)]
+    assert [d.reason for d in decisions] == ["stale"]
+    assert [(line.after_offset, line.kind) for line in lines(batch)] == [(0, "stale")]
+    assert len(lines(batch)[0].value["triggers"]) == 1
+
+
+def test_idle_time_goes_from_timer_to_timer_and_each_move_is_journalled() -> None:
+    processing = begin(runtime())
+    feed(processing, [touched(0, "Product Added", "a"), touched(1, "Product Added", "b")], 10)
+    assert processing.move_time(T0, T0) is None
+    first_due = processing.engine.next_due_ms
+    assert first_due is not None
+    batch = processing.move_time(first_due + 1_000, T0)
+    assert batch is not None
+    moves = [(line.after_offset, line.kind, line.value["to"]) for line in lines(batch)]
+    assert moves == [(1, "idle", first_due), (1, "idle", first_due + 1_000)]
+    assert processing.engine.watermark == first_due + 1_000
+    triggers = [_reader.read(Trigger, m.value) for m in of(batch, TOPICS.triggers)]
+    assert Counter(t.action for t in triggers) == {"reminder": 2}
+    assert batch.marker.watermark == first_due + 1_000
+
+
+def test_too_many_dead_letters_pause_durably_and_in_order() -> None:
+    rt = runtime(load({"JOURNEY_DEAD_LETTERS_WINDOW_RECORDS": "10", "JOURNEY_START_ISSUING": "beginning"}))
+    processing = begin(rt)
+    records = [record(offset, b"junk") for offset in range(8)]
+    batch = feed(processing, records, 10)
+    letters = [_reader.read(DeadLetter, m.value) for m in of(batch, TOPICS.dead_letters)]
+    assert [letter.offset for letter in letters] == list(range(8))
+    assert batch.marker.paused is not None
+    assert batch.marker.paused.since == 7
+    resumed = processing.resume()
+    assert resumed.marker.paused is None
+    assert resumed.marker.next == 8
+
+
+def test_misrouted_and_malformed_records_are_dead_letters_in_the_order_of_the_log() -> None:
+    rt = runtime()
+    definition = shop()
+    begins = Marker(sequence=0, offset=-1, next=0, topic_id="t", definition=1, start_issuing_at=0)
+    engine = Engine(definition, partition=1, partitions=4, start_issuing_at=0)
+    processing = Processing(1, rt, engine, begins)
+    records = [touched(offset, "Product Added", f"c{offset}") for offset in range(12)]
+    records[5] = record(5, b"junk")
+    batch = feed(processing, records, 20)
+    offsets = [_reader.read(DeadLetter, m.value).offset for m in of(batch, TOPICS.dead_letters)]
+    assert offsets == sorted(offsets)
+    assert 5 in offsets
+    assert set(batch.tally.dead_letters) >= {"misrouted"}
+
+
+def test_an_adopted_definition_is_journalled_where_it_took_effect() -> None:
+    processing = begin(runtime())
+    feed(processing, [touched(0, "Product Added")], 10)
+    changed = load_texts([("s", SHOP.read_text().replace("at_least: 2", "at_least: 1"))], 2)
+    batch = processing.adopt(changed)
+    assert [(line.after_offset, line.kind, line.value) for line in lines(batch)] == [(0, "definition", {"number": 2})]
+    assert batch.marker.definition == 2
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.one_of(st.none(), st.binary(max_size=40)),
+    st.one_of(st.none(), st.binary(max_size=200), st.just(b'{"number": []}')),
+)
+def test_any_record_of_the_definitions_topic_is_read_or_passed_over(key: bytes | None, value: bytes | None) -> None:
+    from streams.worker.definitions_topic import read_record  # noqa: PLC0415 - only here
+
+    assert read_record(key, value) is None
