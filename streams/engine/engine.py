@@ -221,10 +221,11 @@ class Engine:
                 p = self.store.get(profile_id)
                 assert p is not None  # noqa: S101
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
-                if adoption.adopt(self._step, old, self.plan):
-                    application.conclude(self._step)
+                known = p.next_due
+                changed = adoption.adopt(self._step, old, self.plan)
+                application.conclude(self._step)
+                if self._recount(p) < known or changed:
                     self.store.touched[profile_id] = p
-                self._recount(p)
         return self._end()
 
     # -- what is stored ----------------------------------------------------------------------------------------------

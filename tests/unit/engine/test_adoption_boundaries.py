@@ -210,6 +210,17 @@ def test_adoption_meets_profiles_that_are_not_in_memory() -> None:
     assert [t.customer for t in run.triggers] == [f"c{n}" for n in range(9)]
 
 
+def test_timers_that_an_adoption_made_earlier_are_known_after_a_restart() -> None:
+    run = Run(BEFORE)
+    run.hear(touchpoint(0, "Payment Info Entered"))
+    run.until(1 * H)
+    run.save()
+    run.adopt(BEFORE.replace("goal: Order Completed", "goal: {event: Order Completed, within: 2d}"))
+    run.restart()
+    run.until(2 * D + 1)
+    assert [s.reason for s in run.signals if s.kind == "stage_left"] == ["expired"]
+
+
 def test_profiles_that_an_adoption_changed_are_stored() -> None:
     run = Run(BEFORE)
     run.hear(touchpoint(0, "Product Viewed"), touchpoint(1 * M, "Product Added"))
