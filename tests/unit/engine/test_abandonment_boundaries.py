@@ -78,6 +78,18 @@ def test_disordered_touchpoint_does_not_pull_the_deadline_back() -> None:
     ]
 
 
+def test_deadline_survives_a_restart_to_the_millisecond() -> None:
+    run = Run(TIERS)
+    run.hear(touchpoint(0, "Product Added"), touchpoint(123, "Product Viewed"))
+    run.restart()
+    assert run.engine.next_due_ms == T0 + 20 * M + 123 + 1
+    run.until(20 * M + 123)
+    assert fired(run) == []
+    run.restart()
+    run.until(20 * M + 124)
+    assert fired(run) == [("cart", 20 * M + 123)]
+
+
 def test_signal_says_what_was_left_and_for_how_long() -> None:
     run = heard(TIERS, (0, "Product Viewed"), (1 * M, "Product Added"))
     signal = next(s for s in run.signals if s.kind == "abandonment")

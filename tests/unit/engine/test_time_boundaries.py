@@ -294,6 +294,15 @@ def test_late_goal_cancels_the_trigger_and_the_signal_stays() -> None:
     assert run.totals["late"] == 1
 
 
+def test_late_goal_ends_the_instance_and_is_a_conversion() -> None:
+    run = late("Order Completed")
+    assert [(s.reason, s.time - T0) for s in run.signals if s.kind == "stage_left"] == [("goal", 10 * M)]
+    assert run.named("purchase")[0].figures["conversion"] == 1
+    view = run.customers["c"]
+    assert view is not None
+    assert view.stages == []
+
+
 def test_late_cancel_on_cancels_as_late() -> None:
     assert late("Chat Opened").statuses()[-1] == ("reminder", "cancelled", "late")
 
