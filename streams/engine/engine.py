@@ -11,27 +11,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from streams.contracts.outputs import Outputs
-from streams.contracts.routing import partition_for
-from streams.contracts.touchpoint import (
-    AGENT,
-    CUSTOMER,
-    IMPORT_ENDED,
-    IMPORT_STARTED,
-    RESERVED_PREFIX,
-    Rejection,
-    Touchpoint,
-)
+from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import (
-    actions,
-    adoption,
-    application,
-    clock,
-    contents,
-    satisfaction,
-    segments,
-    sessions,
-)
+from streams.engine import actions, adoption, application, clock, contents, satisfaction, segments, sessions
+from streams.engine.admission import misrouted
 from streams.engine.plan import Plan, Route
 from streams.engine.state import SHED_BYTES, SHED_EVERY, Profile, fingerprint, remember, seen_key, shed
 from streams.engine.step import Step
@@ -159,7 +142,7 @@ class Engine:
             p = hot.get(profile_id) or store.get(profile_id)
             event = seen_key(tp.event_id)
             if p is None:
-                rejection = self._misrouted(tp, profile_id)
+                rejection = misrouted(tp, profile_id, self.partition, self.partitions)
                 if rejection is not None:
                     out.rejections.append(rejection)
                     counts.rejected += 1
@@ -269,23 +252,6 @@ class Engine:
             self._import_marks = 1
         elif tp.type == IMPORT_ENDED:
             self._import_marks = 0
-
-    def _misrouted(self, tp: Touchpoint, profile_id: str) -> Rejection | None:
-        """Key and partition are looked at when a profile is first seen (semantics, rule 2)."""
-        if self.partitions is None:
-            return None
-        key = profile_id.encode()
-        if tp.key != key:
-            return Rejection(tp.offset, "misrouted", "the record's key is not customer_id, else anonymous_id, as UTF-8")
-        right = partition_for(key, self.partitions)
-        if right != self.partition:
-            return Rejection(
-                tp.offset,
-                "misrouted",
-                f"found in partition {self.partition}, murmur2 of the key gives {right} of {self.partitions}: "
-                "set the producer's partitioner to murmur2_random",
-            )
-        return None
 
     def _new_profile(self, profile_id: str, t: int) -> Profile:
         p = Profile(profile_id, last_seen=t)
