@@ -1,0 +1,81 @@
+"""The laws over simulated customers: the shipped definitions, everyday disorder, thousands of touchpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.load import load_files, shipped
+from streams.definitions.model import Definition
+from streams.engine.state import MAX_BYTES
+from streams.tools.simulator import Disturbance, generate
+from tests.support.compare import said, stored
+from tests.support.engines import T0, Run
+
+TOUCHPOINTS = 4_000
+
+
+@pytest.fixture(scope="module")
+def definition() -> Definition:
+    return load_files([shipped("shop"), shipped("service")])
+
+
+@pytest.fixture(scope="module")
+def log() -> Sequence[Touchpoint]:
+    disturbance = Disturbance(duplicates=0.02, late=0.02, shuffle_ms=8_000, skewed=0.05)
+    return list(generate(11, 150, TOUCHPOINTS, disturbance=disturbance))
+
+
+def test_batches_restarts_and_cold_profiles_change_nothing(definition: Definition, log: Sequence[Touchpoint]) -> None:
+    whole, each, restarting = Run(definition), Run(definition), Run(definition, hot_profiles=20)
+    whole.hear(*log)
+    each.hear_each(log)
+    for start in range(0, len(log), 150):
+        restarting.hear(*log[start : start + 150])
+        if start % 900 == 0:
+            restarting.restart(hot_profiles=20)
+        else:
+            restarting.save()
+    assert stored(whole) == stored(each) == stored(restarting)
+    for run in (whole, each, restarting):
+        run.drain()
+    assert said(whole) == said(each) == said(restarting)
+    assert whole.totals["duplicate"] > 20
+    assert whole.totals["skew_corrected"] > 20
+    kinds = {s.kind for s in whole.signals}
+    assert {"stage_entered", "stage_left", "goal_reached", "abandonment", "friction", "milestone"} <= kinds
+    assert {"issued", "cancelled", "expired"} <= {t.status for t in whole.triggers}
+
+
+def test_the_books_balance(definition: Definition, log: Sequence[Touchpoint]) -> None:
+    run = Run(definition)
+    run.hear(*log)
+    totals = run.totals
+    assert len(log) == totals["processed"] + totals["duplicate"] + totals["too_late"] + totals["rejected"]
+    assert all(len(blob) <= MAX_BYTES for blob in run.save().values())
+    run.drain()
+    assert [i for i, n in Counter(s.signal_id for s in run.signals).items() if n > 1] == []
+    assert set(Counter(t.trigger_id for t in run.triggers).values()) == {2}
+
+
+def test_an_idle_clock_between_batches_is_repeated_by_its_journal(
+    definition: Definition, log: Sequence[Touchpoint]
+) -> None:
+    live, replay = Run(definition, hot_profiles=20), Run(definition)
+    journal: dict[int, list[int]] = {}
+    for start in range(0, len(log), 200):
+        live.hear(*log[start : start + 200])
+        journal[start] = []
+        while (due := live.engine.next_due_ms) is not None and len(journal[start]) < 5:
+            live.until(due - T0)
+            journal[start].append(due)
+        live.save()
+    for start, moves in journal.items():
+        replay.hear(*log[start : start + 200])
+        for to in moves:
+            replay.until(to - T0)
+    assert said(live) == said(replay)
+    assert stored(live) == stored(replay)
