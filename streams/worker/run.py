@@ -32,9 +32,9 @@ from streams.worker.shell import Shell
 
 log = logging.getLogger(__name__)
 
-THREADS_PER_PARTITION: Final = 1
-THREADS_LEAST: Final = 8
-THREADS_MOST: Final = 64
+THREADS_SPARE: Final = 4
+"""Beside one for each partition, which opens or commits: ending clients that are not needed any more."""
+THREADS_MOST: Final = 128
 STOP_S: Final = 10.0
 """After draining, how long Faust may take to stop before the process ends anyway."""
 WATCH_S: Final = 1.0
@@ -74,7 +74,7 @@ async def _run(
         # Whatever the thread waits for, nothing has begun yet.
         os._exit(0)
     partitions, runtime_parts = prepared.result()
-    pool = ThreadPoolExecutor(min(THREADS_MOST, max(THREADS_LEAST, partitions * THREADS_PER_PARTITION)), "partition")
+    pool = ThreadPoolExecutor(min(THREADS_MOST, partitions + THREADS_SPARE), "partition")
 
     def news() -> None:
         loop.call_soon_threadsafe(shell.wake)

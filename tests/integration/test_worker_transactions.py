@@ -1,0 +1,136 @@
+"""Transactions and the changelog on a real broker: fenced, aborted, sent again, restored to the very end."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+
+from streams.contracts.topics import Topics
+from streams.settings import Settings, load
+from streams.worker import marker as markers
+from streams.worker.changelog import last_marker, restore
+from streams.worker.definitions_topic import publish, published
+from streams.worker.marker import Marker
+from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown
+from streams.worker.transactions import Message, Outcome, PartitionProducer
+from tests.conftest import Kafka
+from tests.support.engines import define
+from tests.support.produce import records
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def settings(kafka: Kafka, topics: Topics) -> Settings:
+    return load(
+        {"JOURNEY_KAFKA_BOOTSTRAP": kafka.bootstrap, "JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix}
+    )
+
+
+def producer(settings: Settings, name: str = "p") -> PartitionProducer:
+    made = PartitionProducer(settings.kafka, settings.batch, f"{settings.prefix}-{name}")
+    made.init()
+    return made
+
+
+def marker(sequence: int) -> Message:
+    value = markers.encode(
+        Marker(sequence=sequence, offset=sequence, next=sequence + 1, topic_id="t", definition=1, start_issuing_at=0)
+    )
+    return Message("", 0, markers.KEY, value)
+
+
+def write(made: PartitionProducer, topic: str, sequence: int, *profiles: tuple[bytes, bytes | None]) -> Outcome:
+    messages = [Message(topic, 0, markers.PROFILE + key, value) for key, value in profiles]
+    made.send([*messages, marker(sequence)._replace(topic=topic)])
+    return made.finish()
+
+
+def test_a_restore_reads_what_is_committed_to_the_very_end(settings: Settings, topics: Topics) -> None:
+    made = producer(settings)
+    for sequence in range(1, 30):
+        write(made, topics.state, sequence, (b"a", b"%d" % sequence), (b"b%d" % sequence, b"x"))
+    write(made, topics.state, 30, (b"b1", None), (b"b2", None))
+    other = Producer({"bootstrap.servers": settings.kafka.bootstrap, "transactional.id": f"{settings.prefix}-other"})
+    other.init_transactions()
+    other.begin_transaction()
+    other.produce(topics.state, b"never", b"pz", 0)
+    other.flush()
+    other.abort_transaction()
+    found = restore(settings.kafka, topics.state, 0)
+    assert found.marker is not None
+    assert found.marker.sequence == 30
+    assert found.profiles == {b"pa": b"29"} | {b"pb%d" % n: b"x" for n in range(3, 30)}
+    assert found.records == 29 * 3 + 3
+    assert restore(settings.kafka, topics.state, 1).marker is None
+
+
+def test_the_marker_is_found_however_far_from_the_end_it_is(settings: Settings, topics: Topics) -> None:
+    made = producer(settings)
+    write(made, topics.state, 1)
+    made.send([Message(topics.state, 0, b"p%d" % n, b"x") for n in range(3_000)])
+    assert made.finish() is Outcome.COMMITTED
+    found = last_marker(settings.kafka, topics.state, 0, lambda: False)
+    assert found is not None
+    assert found.sequence == 1
+    assert last_marker(settings.kafka, topics.state, 2, lambda: False) is None
+
+
+def test_a_restore_can_be_cancelled(settings: Settings, topics: Topics) -> None:
+    with pytest.raises(OpenCancelled):
+        restore(settings.kafka, topics.state, 0, cancelled=lambda: True)
+
+
+def test_the_former_owner_can_commit_nothing_more(settings: Settings, topics: Topics) -> None:
+    former = producer(settings)
+    former.send([Message(topics.state, 0, b"pa", b"former"), marker(1)._replace(topic=topics.state)])
+    owner = producer(settings)
+    assert write(owner, topics.state, 2, (b"a", b"owner")) is Outcome.COMMITTED
+    with pytest.raises(Fenced):
+        former.finish()
+    former.send([Message(topics.state, 0, b"pa", b"again")])
+    with pytest.raises(Fenced):
+        former.finish()
+    assert restore(settings.kafka, topics.state, 0).profiles == {b"pa": b"owner"}
+
+
+def test_the_same_bytes_go_out_again_after_a_definite_abort(settings: Settings, topics: Topics, kafka: Kafka) -> None:
+    made = producer(settings)
+    messages = [Message(topics.state, 0, b"p%d" % n, b"value") for n in range(50)]
+    made.send(messages)
+    # What the broker never answered for: the transaction cannot be committed.
+    made._producer.purge()
+    assert made.finish() is Outcome.ABORTED
+    made.send(messages)
+    assert made.finish() is Outcome.COMMITTED
+    assert len(records(kafka.bootstrap, topics.state)) == 50
+
+
+def test_a_broker_that_is_killed_in_the_middle_leaves_the_marker_to_decide(
+    settings: Settings, topics: Topics, kafka: Kafka
+) -> None:
+    made = producer(settings)
+    assert write(made, topics.state, 1, (b"a", b"1")) is Outcome.COMMITTED
+    made.send([Message(topics.state, 0, b"pa", b"2"), marker(2)._replace(topic=topics.state)])
+    kafka.kill()
+    kafka.start()
+    try:
+        committed = made.finish() is Outcome.COMMITTED
+    except (OutcomeUnknown, Fenced):
+        producer(settings)
+        found = last_marker(settings.kafka, topics.state, 0, lambda: False)
+        committed = found is not None and found.sequence == 2
+    state = restore(settings.kafka, topics.state, 0).profiles
+    assert state == {b"pa": b"2" if committed else b"1"}
+
+
+def test_definitions_get_growing_numbers_and_the_same_content_no_new_one(settings: Settings, topics: Topics) -> None:
+    one = define("journeys: {j: {type: use, goal: {event: G}, stages: {s: {on: [A]}}}}")
+    two = define("journeys: {j: {type: use, goal: {event: G}, stages: {s: {on: [B]}}}}")
+    assert publish(settings, topics, one) == (1, True)
+    assert publish(settings, topics, one) == (1, False)
+    assert publish(settings, topics, two) == (2, True)
+    assert publish(settings, topics, one) == (3, True)
+    assert [(p.number, p.digest) for p in published(settings, topics)] == [
+        (1, one.digest), (2, two.digest), (3, one.digest),
+    ]  # fmt: skip

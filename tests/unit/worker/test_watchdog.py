@@ -1,0 +1,87 @@
+"""When a worker is ready, live, or stands still (semantics, rule 21)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from streams.settings import Settings
+from streams.worker.phase import Phase
+from streams.worker.shell import Shell
+
+LONG_S = 10_000.0
+
+
+def shell(**partition: Any) -> Shell:
+    """A shell with one partition at offset 5 of a log that ends at 10, without progress for long."""
+
+    async def make() -> Shell:
+        return Shell(Settings())
+
+    made = asyncio.run(make())
+    state = {
+        "phase": Phase.RUNNING,
+        "ready": True,
+        "number": 0,
+        "busy": True,
+        "progress_at": time.monotonic() - LONG_S,
+        "processing": SimpleNamespace(position=5),
+    } | partition
+    made.partitions[0] = SimpleNamespace(**state)  # type: ignore[assignment]  # what the judgement reads of a partition
+    end = SimpleNamespace(last_stable=10, answered_at=time.time())
+    made.feed = SimpleNamespace(end=lambda _: end, next_offset=lambda _: 7, group_generation=lambda: 3)
+    made._suspended_since = None
+    return made
+
+
+def test_lag_without_progress_is_told() -> None:
+    found = shell().standing_still()
+    assert found is not None
+    assert "partition 0 stands still at 5" in found
+
+
+def test_progress_or_no_lag_is_fine() -> None:
+    assert shell(progress_at=time.monotonic()).standing_still() is None
+    assert shell(processing=SimpleNamespace(position=10)).standing_still() is None
+    # Only control records are left: the feed has stepped over them.
+    idle = shell(busy=False)
+    idle.feed.next_offset = lambda _: 10
+    assert idle.standing_still() is None
+
+
+def test_who_restores_is_paused_or_has_no_broker_is_left_alone() -> None:
+    for phase in (Phase.OPENING, Phase.PAUSED, Phase.WAITING, Phase.REGISTRY, Phase.DEFINITION):
+        assert shell(phase=phase).standing_still() is None
+    cut = shell()
+    cut.feed.end = lambda _: SimpleNamespace(last_stable=10, answered_at=time.time() - LONG_S)
+    assert cut.standing_still() is None
+    cut.feed.end = lambda _: None
+    assert cut.standing_still() is None
+
+
+def test_a_rebalance_without_end_is_told_and_a_short_one_is_not() -> None:
+    made = shell()
+    made._suspended_since = time.monotonic()
+    assert made.standing_still() is None
+    made._suspended_since = time.monotonic() - LONG_S
+    assert "in a rebalance" in str(made.standing_still())
+
+
+def test_ready_means_member_and_restored() -> None:
+    assert shell().not_ready() is None
+    assert shell(ready=False, phase=Phase.OPENING).not_ready() == "partition 0: restoring"
+    none = shell()
+    none.partitions.clear()
+    assert none.not_ready() is None
+    away = shell()
+    away._suspended_since = time.monotonic()
+    assert away.not_ready() == "not a stable member of the group"
+
+
+def test_an_event_loop_that_hangs_is_not_live() -> None:
+    made = shell(progress_at=time.monotonic())
+    assert made.not_live() is None
+    made._looped_at = time.monotonic() - 60
+    assert "event loop" in str(made.not_live())
