@@ -30,6 +30,7 @@ def run(
     prefix: Prefix = None,
     application: App = None,
     index: Annotated[int, typer.Option(hidden=True, help="Which of --processes this is.")] = 0,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="Process without which this one ends.")] = None,
 ) -> None:
     """Run the worker until SIGTERM or Ctrl-C: touchpoints in, triggers out.
 
@@ -52,7 +53,7 @@ def run(
     if processes == 1:
         from streams.worker.run import run_worker
 
-        raise typer.Exit(run_worker(loaded, index=index, definitions=files))
+        raise typer.Exit(run_worker(loaded, index=index, definitions=files, parent=parent))
 
     from streams.worker.logs import configure
     from streams.worker.supervisor import Supervisor, command
@@ -67,7 +68,7 @@ def run(
     environment = {**os.environ, **({FILE: str(settings)} if settings else {})}
 
     def spawn(number: int) -> subprocess.Popen[bytes]:
-        arguments = [*passed, "--index", str(number)]
+        arguments = [*passed, "--index", str(number), "--parent", str(os.getpid())]
         # A session of its own: Ctrl-C reaches the parent only, which passes it on.
         return subprocess.Popen(command(arguments, sys.executable), env=environment, start_new_session=True)  # noqa: S603 - our own command
 

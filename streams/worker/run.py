@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.contracts.codec import TouchpointCodec
+from streams.contracts.limits import Limits
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.topics import Topics
 from streams.definitions.load import DefinitionFaults, load_files
@@ -41,9 +42,19 @@ WATCH_S: Final = 1.0
 
 
 def run_worker(
-    settings: Settings, *, index: int = 0, definitions: Sequence[Path] = (), make_engine: MakeEngine = Engine
+    settings: Settings,
+    *,
+    index: int = 0,
+    definitions: Sequence[Path] = (),
+    make_engine: MakeEngine = Engine,
+    parent: int | None = None,
 ) -> int:
-    """Runs until SIGTERM or SIGINT or until it must not go on; the exit status. Call it from the main thread."""
+    """Runs until SIGTERM or SIGINT or until it must not go on; the exit status. Call it from the main thread.
+
+    ``parent``: a process without which this one ends as if it were asked to.
+    """
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), name="parent", daemon=True).start()
     instance = settings.instance_id(index)
     configure(settings, instance)
     try:
@@ -132,7 +143,8 @@ def _prepare(
         except (Fenced, OutcomeUnknown) as error:
             raise Refused(f"the definition could not be published: {error}") from error
         log.info("The definition is number %d%s", number, "" if new else " (unchanged)")
-    codec = TouchpointCodec(schemas, allow_json=settings.dead_letters.allow_json)
+    letters = settings.dead_letters
+    codec = TouchpointCodec(schemas, allow_json=letters.allow_json, limits=Limits(value_bytes=letters.value_bytes))
     return partitions, (codec, OutputCodec(schemas, settings.source))
 
 
@@ -160,6 +172,13 @@ async def _serve(app: JourneyApp, shell: Shell, stopping: asyncio.Event, ticker:
     with contextlib.suppress(Exception):
         await asyncio.wait_for(app.stop(), STOP_S)
     log.info("Ended after %.1f s", time.monotonic() - began)
+
+
+def _follow(parent: int) -> None:
+    """A parent that was killed could not pass anything on."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _watchdog(shell: Shell) -> None:

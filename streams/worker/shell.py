@@ -183,7 +183,7 @@ class Shell:
 
     def not_ready(self) -> str | None:
         """None if this worker is a stable member and every assigned partition, perhaps none, is restored."""
-        if self.feed is None or self.suspended:
+        if self.feed is None or self.suspended or self.feed.group_generation() < 0:
             return "not a stable member of the group"
         late = [p for p in self.partitions.values() if not p.ready]
         if late:

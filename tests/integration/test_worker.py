@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +59,7 @@ def test_touchpoints_in_signals_and_triggers_out_and_a_clean_end(
         ],
     )
     until(lambda: processed(worker) == 5, 30, "five touchpoints are processed", [worker])
-    kinds = [signal.kind for signal in read(kafka.bootstrap, topics.signals, Signal)]
+    kinds = [found.kind for found in read(kafka.bootstrap, topics.signals, Signal)]
     assert kinds == ["stage_entered", "friction", "goal_reached", "stage_left"] or set(kinds) == {
         "stage_entered", "friction", "goal_reached", "stage_left",
     }  # fmt: skip
@@ -142,9 +145,6 @@ def test_records_that_are_no_touchpoints_are_dead_letters_and_too_many_pause_the
 
 
 def journey(arguments: list[str], environment: dict[str, str]) -> str:
-    import os  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     clean = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEY_")} | environment
     done = subprocess.run(
         [sys.executable, "-m", "streams", *arguments],
@@ -298,10 +298,7 @@ def test_processes_under_one_parent_come_back_and_end_together(kafka: Kafka, top
     before = alive()
     produce(kafka.bootstrap, topics, [happened(str(i), "Product Added", f"c{i}") for i in range(20)])
     until(lambda: len(read(kafka.bootstrap, topics.signals, Signal)) == 20, 60, "all is processed", [parent], pause=0.5)
-    import os  # noqa: PLC0415
-    import signal as signals  # noqa: PLC0415
-
-    os.kill(before[0], signals.SIGKILL)
+    os.kill(before[0], signal.SIGKILL)
     until(lambda: len(alive()) == 2 and before[0] not in alive(), 30, "the dead one is started again", [parent])
     produce(kafka.bootstrap, topics, [happened(f"b{i}", "Order Completed", f"c{i}") for i in range(20)])
     until(
@@ -311,8 +308,15 @@ def test_processes_under_one_parent_come_back_and_end_together(kafka: Kafka, top
         [parent],
         pause=0.5,
     )
-    assert parent.end() == 0
-    assert not Path(children).exists()
+    left = alive()
+    parent.kill()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 30, "workers end without their parent")
+    again = workers.start(0, "--processes", "2")
+    children = f"/proc/{again.process.pid}/task/{again.process.pid}/children"
+    until(lambda: len(alive()) == 2, 30, "two workers run", [again])
+    left = alive()
+    assert again.end() == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in left)
 
 
 def test_a_zombie_finds_its_partitions_taken_and_joins_again(kafka: Kafka, topics: Topics, workers: Workers) -> None:
