@@ -15,6 +15,9 @@ from streams.engine.state import CART, CONTACTS, TRAITS, Contact, Profile, set_l
 
 CONTACT: Final = "contact\x1f"
 """Before a contact's id among what is settled: it has ended, and its start may still arrive."""
+LARGEST: Final = 1e12
+"""Amounts and quantities beyond it are taken for faults of the producer."""
+MOST_MICRO: Final = 9 * 10**18
 TEXT: Final = 256
 """Characters kept of a text."""
 
@@ -24,7 +27,8 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object, default: float) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    """The value as a number that can be added up and stored, the default where it is none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST:
         return float(value)
     return default
 
@@ -96,23 +100,28 @@ def _cleared(p: Profile, _tp: Touchpoint, t: int, _settled: int) -> int:
 
 def _money(tp: Touchpoint) -> int:
     """Millionths of the currency: ``value``, else the property total or revenue."""
-    value = tp.value
-    if value is None:
+    value = _number(tp.value, 0.0)
+    if tp.value is None:
         properties = tp.properties or {}
         value = _number(properties.get("total"), _number(properties.get("revenue"), 0.0))
     return round(value * 1e6)
 
 
+def _add_value(p: Profile, micro: int) -> None:
+    """Within what can be stored."""
+    p.value_micro = max(-MOST_MICRO, min(MOST_MICRO, p.value_micro + micro))
+
+
 def _ordered(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     p.orders += 1
-    p.value_micro += _money(tp)
+    _add_value(p, _money(tp))
     p.last_order = max(p.last_order, t)
     clear_cart(p, t)
     return facts.CART | facts.ORDERS
 
 
 def _refunded(p: Profile, tp: Touchpoint, _t: int, _settled: int) -> int:
-    p.value_micro -= abs(_money(tp))
+    _add_value(p, -abs(_money(tp)))
     return facts.ORDERS
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streams.contracts.routing import partition_for
@@ -227,6 +229,33 @@ def test_customer_with_very_many_signals_has_at_most_20_open_triggers() -> None:
     assert run.decisions[-1].reason == "limit"
     run.hear(touchpoint(60 * 11 * M, "Order Completed"), touchpoint(61 * 11 * M, "Payment Failed"))
     assert run.statuses()[20:] == [("nudge", "cancelled", "goal_reached")] * 20 + [("nudge", "issued", None)]
+
+
+ABSURD = [float("nan"), float("inf"), 1e308, -1e308, 10**18, True, "much", [1], None]
+
+
+@pytest.mark.parametrize("amount", ABSURD, ids=str)
+def test_absurd_amounts_neither_stop_the_partition_nor_count(amount: Any) -> None:
+    run = Run(SHOP + 'segments: {rich: {where: "lifetime_value > 0"}, full: {where: "cart.items > 1"}}\n')
+    run.hear(
+        touchpoint(0, "Product Added", product_id="p", quantity=amount, price=amount),
+        touchpoint(1, "Order Completed", value=amount if isinstance(amount, float) else None, total=amount),
+        touchpoint(2, "Order Refunded", total=amount),
+        touchpoint(3, "Survey Answered", survey="nps", score=amount if isinstance(amount, float) else None),
+        touchpoint(4, "Chatted", sentiment=amount if isinstance(amount, float) else None),
+    )
+    run.drain()
+    run.restart()
+    assert [name for kind, name in run.kinds() if kind == "segment_entered"] == []
+
+
+def test_lifetime_value_stays_within_what_can_be_stored() -> None:
+    run = Run(SHOP)
+    run.hear(*(touchpoint(n, "Order Completed", value=1e12) for n in range(40)))
+    run.restart()
+    run.hear(*(touchpoint(100 + n, "Order Refunded", value=1e12) for n in range(40)))
+    run.restart()
+    assert run.engine.profiles == 1
 
 
 # -- forgetting ------------------------------------------------------------------------------------------------------
