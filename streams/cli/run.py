@@ -35,7 +35,8 @@ def run(
     """Run the worker until SIGTERM or Ctrl-C: touchpoints in, triggers out.
 
     Settings come from JOURNEY_* in the environment and from a file; they are printed at the start, secrets hidden.
-    Exit status: 0 ended as asked, 78 refused (the message says what to do), 5 stood still, 4 a defect.
+    Exit status: 0 ended as asked, 78 refused (the message says what to do), 69 no broker or registry answered,
+    5 stood still, 4 a defect.
     """
     from streams.settings import FILE, SettingsError, load
 

@@ -158,6 +158,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return -1
         return int(coordinator.generation)
 
+    def reachable(self) -> bool:
+        """Whether the broker that coordinates the group is known: False while it does not answer."""
+        return self._ensure_consumer()._coordinator.coordinator_id is not None
+
     def failure(self) -> str | None:
         """Why aiokafka has stopped working in silence, if it has."""
         consumer = self._consumer

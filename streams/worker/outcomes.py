@@ -6,12 +6,18 @@ from typing import Final
 
 EXIT_BUG: Final = 4
 EXIT_STALLED: Final = 5
+EXIT_UNAVAILABLE: Final = 69
+"""EX_UNAVAILABLE: brokers or registry do not answer; starting again later may help."""
 EXIT_REFUSED: Final = 78
 """EX_CONFIG of sysexits.h: starting again changes nothing until someone has acted."""
 
 
 class Refused(Exception):  # noqa: N818 - a decision with a remedy, not a defect
     """The worker must not go on until someone acts; the message says what was found and what to do."""
+
+
+class Unavailable(Refused):
+    """Something that the worker needs did not answer in time; unlike other refusals it may pass by itself."""
 
 
 class Fenced(Exception):  # noqa: N818

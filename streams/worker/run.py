@@ -27,7 +27,16 @@ from streams.worker.definitions_topic import DefinitionsTopic, publish
 from streams.worker.health import HealthServer
 from streams.worker.logs import configure
 from streams.worker.metrics import Metrics
-from streams.worker.outcomes import EXIT_BUG, EXIT_REFUSED, EXIT_STALLED, Fenced, OutcomeUnknown, Refused
+from streams.worker.outcomes import (
+    EXIT_BUG,
+    EXIT_REFUSED,
+    EXIT_STALLED,
+    EXIT_UNAVAILABLE,
+    Fenced,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
 from streams.worker.ports import MakeEngine, Runtime
 from streams.worker.shell import Shell
 
@@ -61,7 +70,7 @@ def run_worker(
         return asyncio.run(_run(settings, index, instance, definitions, make_engine))
     except Refused as refusal:
         log.critical("%s", refusal)
-        return EXIT_REFUSED
+        return EXIT_UNAVAILABLE if isinstance(refusal, Unavailable) else EXIT_REFUSED
 
 
 async def _run(

@@ -199,6 +199,9 @@ class Shell:
     def standing_still(self) -> str | None:
         """Lag and no progress, or a rebalance without end (rule 21); None if all is well."""
         now, group = time.monotonic(), self.settings.group
+        if self._suspended_since is not None and self.feed is not None and not self.feed.group_reachable():
+            # No broker, no rebalance: it cannot end, and ending this process would not help.
+            self._suspended_since = now
         if self._suspended_since is not None and now - self._suspended_since > group.rebalance_limit_ms / 1000:
             return f"in a rebalance for {now - self._suspended_since:.0f} s"
         if self.suspended or self.feed is None:

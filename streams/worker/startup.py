@@ -18,7 +18,7 @@ from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.tools.topics import TopicsError, check_topics
 from streams.worker.logs import LIBRDKAFKA
-from streams.worker.outcomes import Refused
+from streams.worker.outcomes import Refused, Unavailable
 from streams.worker.transactions import FORBIDDEN_CODES, fault_of
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def wait_for_brokers(settings: Settings) -> None:
                 ) from failure
             now = time.monotonic()
             if now >= until:
-                raise Refused(
+                raise Unavailable(
                     f"no broker answers at {settings.kafka.bootstrap} after {settings.broker_wait_ms / 1000:.0f} s "
                     f"({error.str()}). Is Kafka running there? Set JOURNEY_KAFKA_BOOTSTRAP; JOURNEY_BROKER_WAIT sets "
                     "how long to wait."
@@ -89,5 +89,5 @@ def schema_source(settings: Settings, topics: Topics) -> SchemaSource:
         source = RegistrySchemas(options, subjects(topics))
         source.register()
     except RegistryError as error:
-        raise Refused(str(error)) from error
+        raise Unavailable(str(error)) from error
     return source

@@ -119,6 +119,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def group_generation(self) -> int:
         return self._thread.generation()  # type: ignore[no-any-return]
 
+    def group_reachable(self) -> bool:
+        return self._thread.reachable()  # type: ignore[no-any-return]
+
     def heard(self) -> Heartbeat | None:
         return self._thread.heard  # type: ignore[no-any-return]
 

@@ -224,7 +224,7 @@ def test_starts_are_refused_with_what_to_do(kafka: Kafka, topics: Topics, worker
     said = workers.refused(more={"JOURNEY_PREFIX": "nowhere"})
     assert "nowhere.touchpoints.v1: does not exist" in said
     assert "journey topics create" in said
-    said = workers.refused(more={"JOURNEY_KAFKA_BOOTSTRAP": "127.0.0.1:1", "JOURNEY_BROKER_WAIT": "2s"})
+    said = workers.refused(more={"JOURNEY_KAFKA_BOOTSTRAP": "127.0.0.1:1", "JOURNEY_BROKER_WAIT": "2s"}, status=69)
     assert "no broker answers at 127.0.0.1:1 after 2 s" in said
     said = workers.refused(more={"JOURNEY_IDLE_AFTER": "soon", "JOURNEY_BATCH_LINGER": "1"})
     assert "JOURNEY_IDLE_AFTER: 'soon'" in said
@@ -233,7 +233,9 @@ def test_starts_are_refused_with_what_to_do(kafka: Kafka, topics: Topics, worker
     broken.write_text("version: 1\njourneys: 5\n")
     said = workers.refused("--definition", str(broken))
     assert "broken.yaml:2" in said
-    said = workers.refused(more={"JOURNEY_REGISTRY_URL": "http://127.0.0.1:1", "JOURNEY_REGISTRY_WAIT": "1s"})
+    said = workers.refused(
+        more={"JOURNEY_REGISTRY_URL": "http://127.0.0.1:1", "JOURNEY_REGISTRY_WAIT": "1s"}, status=69
+    )
     assert "JOURNEY_REGISTRY_URL" in said
 
 

@@ -133,12 +133,14 @@ class Workers:
         self.started.append(worker)
         return worker
 
-    def refused(self, *arguments: str, more: Mapping[str, str] | None = None, within: float = 90.0) -> str:
+    def refused(
+        self, *arguments: str, more: Mapping[str, str] | None = None, within: float = 90.0, status: int = EXIT_REFUSED
+    ) -> str:
         """What a worker says that must refuse to start."""
         worker = self.start(0, *arguments, more=more)
-        status = worker.process.wait(within)
+        ended = worker.process.wait(within)
         text = "\n".join(str(line.get("message")) for line in worker.lines())
-        assert status == EXIT_REFUSED, text
+        assert ended == status, text
         return text
 
     def end_all(self) -> None:

@@ -53,7 +53,7 @@ def test_the_dead_are_started_again_and_a_signal_ends_all(tmp_path: Path) -> Non
             say(f"{index} drained"); sys.exit(0)
         signal.signal(signal.SIGTERM, end)
         say(f"{index} started")
-        if index == "1" and (folder / "said").read_text().count("1 started") < 4: sys.exit(5)
+        if index == "1" and (folder / "said").read_text().count("1 started") < 4: sys.exit(69)
         if index == "1": say("1 stays")
         while True: time.sleep(0.05)
         """,

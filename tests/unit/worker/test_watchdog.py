@@ -31,7 +31,9 @@ def shell(**partition: Any) -> Shell:
     } | partition
     made.partitions[0] = SimpleNamespace(**state)  # type: ignore[assignment]  # what the judgement reads of a partition
     end = SimpleNamespace(last_stable=10, answered_at=time.time())
-    made.feed = SimpleNamespace(end=lambda _: end, next_offset=lambda _: 7, group_generation=lambda: 3)
+    made.feed = SimpleNamespace(
+        end=lambda _: end, next_offset=lambda _: 7, group_generation=lambda: 3, group_reachable=lambda: True
+    )
     made._suspended_since = None
     return made
 
@@ -67,6 +69,11 @@ def test_a_rebalance_without_end_is_told_and_a_short_one_is_not() -> None:
     assert made.standing_still() is None
     made._suspended_since = time.monotonic() - LONG_S
     assert "in a rebalance" in str(made.standing_still())
+    # While no broker answers, it cannot end.
+    made.feed.group_reachable = lambda: False
+    assert made.standing_still() is None
+    made.feed.group_reachable = lambda: True
+    assert made.standing_still() is None
 
 
 def test_ready_means_member_and_restored() -> None:
