@@ -1,4 +1,4 @@
-"""Structs to Avro bodies, by position: about twice as quick as going through a dict and fastavro.
+"""Structs to Avro bodies, field by field: two to three times as quick as going through a dict and fastavro.
 
 Owns the binary encoding of what the contracts use: null, boolean, int, long, double, string, bytes, arrays, maps,
 records, ``["null", X]`` and the value of a property. A property test has fastavro read everything that this writes.
@@ -36,6 +36,7 @@ def _number(n: int) -> bytes:
 
 
 _SMALL: Final = [_number(n) for n in range(4096)]
+_SOME_SMALL: Final = [_SOME + number for number in _SMALL]
 
 
 def _long(append: Append, n: int) -> None:
@@ -140,27 +141,39 @@ def _optional(write: Write) -> Write:
     return write_optional
 
 
-def _record(fields: list[tuple[Write, bool]]) -> Write:
-    astuple = msgspec.structs.astuple
+def _record(name: str, fields: list[tuple[str, Write, bool]]) -> Write:
+    """A writer for the structs of a record: Python code made for its fields (name, writer, may it be null), in order.
 
-    def write_record(append: Append, struct_: msgspec.Struct) -> None:
-        for (write, nullable), value in zip(fields, astuple(struct_), strict=True):
-            if value is not None:
-                if nullable:
-                    append(_SOME)
-                if write is _text:  # in place: most fields are texts, and the call costs as much as the work
-                    data = value.encode()
-                    n = len(data)
-                    append(_SMALL[n] if n < 4096 else _number(n))
-                    append(data)
-                else:
-                    write(append, value)
-            elif nullable:
-                append(_NULL)
-            else:
-                raise TypeError(f"a required field of {type(struct_).__name__} is None")
-
-    return write_record
+    A loop over the fields spends more on asking what each one is than on writing it; here that is asked once.
+    """
+    values: dict[str, Any] = {
+        "NULL": _NULL, "SOME": _SOME, "SMALL": _SMALL, "SOME_SMALL": _SOME_SMALL, "number": _number,
+    }  # fmt: skip
+    code = [f"def write_{name}(append, record):"]
+    for field, write, nullable in fields:
+        small, some = ("SOME_SMALL", "SOME + ") if nullable else ("SMALL", "")
+        code.append(f"    value = record.{field}")
+        code.append("    if value is None:")
+        code.append(
+            "        append(NULL)"
+            if nullable
+            else f"        raise TypeError('a required field of {name} is None: {field}')"
+        )
+        code.append("    else:")
+        if write is _text:
+            code.append("        data = value.encode()")
+            code.append("        n = len(data)")
+            code.append(f"        append({small}[n] if n < 4096 else {some}number(n))")
+            code.append("        append(data)")
+        elif write is _long:
+            code.append(f"        append({small}[value] if 0 <= value < 4096 else {some}number(value))")
+        else:
+            values[f"write_{field}"] = write
+            code += ["        append(SOME)"] if nullable else []
+            code.append(f"        write_{field}(append, value)")
+    exec("\n".join(code), values)  # noqa: S102 - nothing but the field names of the packaged schemas is put in
+    made: Write = values[f"write_{name}"]
+    return made
 
 
 _PRIMITIVES: Final[dict[str, Write]] = {
@@ -194,14 +207,14 @@ def _writer(schema: Any, named: dict[str, Write]) -> Write:
         for field in schema["fields"]:
             type_ = field["type"]
             nullable = isinstance(type_, list) and len(type_) == 2 and type_[0] == "null"
-            fields.append((_writer(type_[1] if nullable else type_, named), nullable))
-        named[schema["name"]] = _record(fields)
+            fields.append((field["name"], _writer(type_[1] if nullable else type_, named), nullable))
+        named[schema["name"]] = _record(schema["name"].rpartition(".")[2], fields)
         return named[schema["name"]]
     return _writer(kind, named)
 
 
 def body_writer(schema: Any) -> Callable[[msgspec.Struct], bytes]:
-    """A function from the struct of a contract (fields in the order of the schema) to its Avro body."""
+    """A function from the struct of a contract (its fields are named as the schema's) to its Avro body."""
     write = _writer(schema, {})
 
     def body(struct_: msgspec.Struct) -> bytes:
