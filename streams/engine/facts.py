@@ -163,13 +163,6 @@ def _last(name: str) -> Callable[[Facts], object]:
     return lambda f: last(f.p, name)
 
 
-def _last_channel(f: Facts) -> str:
-    for step in reversed(f.p.trail):
-        if step.actor == "customer" and step.channel:
-            return step.channel
-    return ""
-
-
 def _signal(field: str) -> Callable[[Facts], object]:
     return lambda f: getattr(f.signal, field) or ""
 
@@ -200,7 +193,7 @@ READERS: Final[dict[str, Callable[[Facts], object]]] = {
     "days_since_first_seen": lambda f: max(0, f.t - f.p.first_seen) / DAY,
     "touchpoints": lambda f: float(f.p.touchpoints),
     "channel_share": _channel_share,
-    "last.channel": _last_channel,
+    "last.channel": lambda f: f.p.last_channel,
     **{f"last.{n}": _last(n) for n in ("search", "product", "category", "path", "intent", "topic")},
     "cart.items": lambda f: float(sum(n for _, n, _ in cart_lines(f.p))),
     "cart.value": lambda f: float(sum(n * price for _, n, price in cart_lines(f.p))),

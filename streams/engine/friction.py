@@ -247,7 +247,7 @@ def watch_touchpoints(step: Step) -> None:
         rules = step.plan.journeys[inst.journey].rules
         for name, (_, since_count, since) in list(inst.stalled.items()):
             limit = rules[name].stalled.or_touchpoints
-            n = p.touchpoints - since_count
+            n = p.own_touchpoints - since_count
             if limit is not None and n >= limit:
                 del inst.stalled[name]
                 figures = {"touchpoints": float(n), "seconds": (step.t - since) / 1000}

@@ -201,7 +201,7 @@ def enter(step: Step, journey: JourneyPlan, inst: Instance, stage: StagePlan, t:
     for rule in stage.stalled:
         longer = rule.stalled.longer_than_ms
         due = t + longer if longer is not None else 0
-        inst.stalled[rule.friction.name] = [due, step.p.touchpoints, t]
+        inst.stalled[rule.friction.name] = [due, step.p.own_touchpoints, t]
         if due:
             step.arm(due)
     step.view = True

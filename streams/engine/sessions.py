@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.contracts.touchpoint import CUSTOMER
 from streams.engine.facts import FLOW
 from streams.engine.friction import tidy
 from streams.engine.state import CHANNELS, Profile
@@ -39,6 +40,8 @@ def touch(step: Step) -> None:
         tidy(step)
     p.session_touchpoints += 1
     p.touchpoints += 1
+    if step.facts.event_actor == CUSTOMER:
+        p.own_touchpoints += 1
     channel = step.tp.channel
     if channel is not None:
         channels = p.channels
@@ -47,6 +50,8 @@ def touch(step: Step) -> None:
             channels[channel] = n + 1
         elif len(channels) < CHANNELS:
             channels[channel] = 1
+        if t >= p.session_last:
+            p.last_channel = channel
     step.dirty |= FLOW
 
 

@@ -154,6 +154,10 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     settled: dict[str, int] = {}
     """Absence rule + instance, or instance -> what happened before this time is answered, told or ended: a touchpoint
     from before it that arrives late starts nothing."""
+    last_channel: str = ""
+    """Of the newest touchpoint that counted."""
+    own_touchpoints: int = 0
+    """Touchpoints of the customer alone; ``touchpoints`` has those of agents together with the customer, too."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
