@@ -12,11 +12,28 @@ from streams.settings import Settings
 
 LIBRDKAFKA: Final = logging.getLogger("streams.worker.librdkafka")
 """What the clients say by themselves; given to each of them, or they write to stderr past every format."""
+SAME_AGAIN_S: Final = 10.0
 QUIET: Final = ("aiokafka", "aiokafka.consumer.fetcher", "aiokafka.conn", "aiokafka.consumer.group_coordinator",
                 "aiokafka.cluster", "faust", "mode", "asyncio",
          # Faust names its services' loggers after the modules of their classes.
          "streams.worker.app", "streams.worker.transport", "streams.worker.kafka_thread", LIBRDKAFKA.name)  # fmt: skip
 """Libraries that report the normal course of a rebalance or an outage; their debug lines alone cost 13 % of the CPU."""
+
+
+class Sparse(logging.Filter):
+    """One line of a kind in ``every_s``: a client says the same many times a second while a broker is away."""
+
+    def __init__(self, every_s: float) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.getMessage().split(" ", 1)[0]
+        if record.created < self._next.get(kind, 0.0):
+            return False
+        self._next[kind] = record.created + self._every_s
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -47,6 +64,8 @@ def configure(settings: Settings, worker: str, stream: TextIO | None = None) -> 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    if not LIBRDKAFKA.filters:
+        LIBRDKAFKA.addFilter(Sparse(SAME_AGAIN_S))
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # Ten lines a second while a broker is away, and one for each commit around a rebalance: metrics tell it better.

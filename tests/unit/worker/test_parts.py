@@ -25,7 +25,7 @@ from streams.worker import marker as markers
 from streams.worker.dead_letters import DeadLetterWindow
 from streams.worker.health import HealthServer
 from streams.worker.inbox import Inbox
-from streams.worker.logs import configure
+from streams.worker.logs import Sparse, configure
 from streams.worker.marker import Marker, Paused
 from streams.worker.outcomes import Fenced, Refused
 from streams.worker.transactions import raise_if_decided
@@ -178,6 +178,18 @@ def changed_settings(**changed: Any) -> Settings:
     from dataclasses import replace  # noqa: PLC0415 - only here
 
     return replace(Settings(), **changed)
+
+
+def test_a_client_that_repeats_itself_is_heard_once_in_a_while() -> None:
+    sparse = Sparse(10.0)
+
+    def heard(at: float, message: str) -> bool:
+        record = logging.LogRecord("n", logging.ERROR, "f", 1, message, None, None)
+        record.created = at
+        return sparse.filter(record)
+
+    assert [heard(at, "FAIL x") for at in (100.0, 100.1, 109.9, 110.0)] == [True, False, False, True]
+    assert heard(110.1, "GETPID x")
 
 
 def get(port: int, path: str) -> tuple[int, str]:
