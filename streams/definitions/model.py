@@ -171,8 +171,6 @@ class Satisfaction:
     fall: float = 0.5
     words: Mapping[str, float] = field(default_factory=dict)
     """Emotion word (lower case) -> sentiment -1..1, used where a touchpoint has an emotion but no sentiment."""
-    csat_max: float = 5.0
-    ces_max: float = 7.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,8 +228,6 @@ def json_schema() -> dict[str, Any]:
             "description": "emotion word -> sentiment",
             "additionalProperties": _number("sentiment", -1, 1),
         },
-        "csat_max": _number("highest CSAT score", 2, 100),
-        "ces_max": _number("highest CES score", 2, 100),
     }
     milestone = {
         "name": _text("its name", pattern=NAME),

@@ -186,14 +186,9 @@ def read_satisfaction(table: Table, draft: Draft, given: dict[str, Any]) -> None
     if node is None:
         return
     section = Table(node, draft.report, "'satisfaction'")
-    found: dict[str, float] = {}
-    for key, lowest, highest in (("fall", 0.01, 2.0), ("csat_max", 2.0, 100.0), ("ces_max", 2.0, 100.0)):
-        value = section.number(key, lowest, highest)
-        if value is None:
-            continue
-        found[key] = value
-        if given.setdefault(key, value) != value:
-            draft.report.fault(section.key_place(key), f"another file sets {key!r} to something else")
+    fall = section.number("fall", 0.01, 2.0)
+    if fall is not None and given.setdefault("fall", fall) != fall:
+        draft.report.fault(section.key_place("fall"), "another file sets 'fall' to something else")
     words = dict(draft.satisfaction.words)
     inner = section.take("words")
     for label, place in [] if inner is None else Table(inner, draft.report, "'words'").entries():
@@ -202,7 +197,8 @@ def read_satisfaction(table: Table, draft: Draft, given: dict[str, Any]) -> None
         if sentiment is not None and words.setdefault(word, sentiment) != sentiment:
             draft.report.fault(label, f"the word {word!r} has another sentiment above")
     section.finish()
-    draft.satisfaction = replace(draft.satisfaction, words=words, **found)
+    held = draft.satisfaction
+    draft.satisfaction = replace(held, words=words, fall=held.fall if fall is None else fall)
 
 
 def read_milestones(table: Table, draft: Draft) -> None:
