@@ -166,7 +166,7 @@ def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, A
             say(f"run {turn + 1} of {sizes.runs} ({letter}): {found['cpu_us']:.1f} us, {found['rate']:,.0f}/s")
     if "l" in only:
         say(f"latency at {RATE:,} touchpoints/s for {sizes.latency_s:.0f} s")
-        results["latency"] = [measure_latency(Place(bootstrap, 0, "latency"), sizes.latency_s)]
+        results["latency"] = [measure_latency(Place(bootstrap, 0, "latency", "bench-latency"), sizes.latency_s)]
     if "r" in only:
         say(f"writing the changelog of {sizes.restored:,} customers")
         results["restore"] = [measure_restore(Place(bootstrap, 0, "restore"), sizes.restored)]

@@ -18,7 +18,6 @@ from streams.tools.simulator import generate
 from streams.tools.simulator.sinks import TopicSink
 from streams.tools.topics import create_topics
 
-PREFIX: Final = "bench"
 PARTITIONS: Final = 4
 SEED: Final = 7
 CHUNK: Final = 500
@@ -36,11 +35,15 @@ class Place:
     touchpoints: int
     run: str
     """Name of this contender's run: consumer group, application, own topics."""
+    prefix: str = "bench"
+    """First part of the topics' names: contenders with the same one read the same touchpoints."""
 
     @classmethod
     def given(cls) -> Place:
         """As the parent has passed it."""
-        return cls(os.environ["BENCH_BOOTSTRAP"], int(os.environ["BENCH_TOUCHPOINTS"]), os.environ["BENCH_RUN"])
+        given = os.environ
+        touchpoints = int(given["BENCH_TOUCHPOINTS"])
+        return cls(given["BENCH_BOOTSTRAP"], touchpoints, given["BENCH_RUN"], given["BENCH_PREFIX"])
 
     def environment(self) -> dict[str, str]:
         return {
@@ -48,9 +51,10 @@ class Place:
             "BENCH_BOOTSTRAP": self.bootstrap,
             "BENCH_TOUCHPOINTS": str(self.touchpoints),
             "BENCH_RUN": self.run,
+            "BENCH_PREFIX": self.prefix,
             # What the worker reads.
             "JOURNEY_KAFKA_BOOTSTRAP": self.bootstrap,
-            "JOURNEY_PREFIX": PREFIX,
+            "JOURNEY_PREFIX": self.prefix,
             "JOURNEY_APP": self.run,
             "JOURNEY_INSTANCE": self.run,
             "JOURNEY_HTTP_PORT": "0",
@@ -71,7 +75,7 @@ class Place:
 
     @property
     def topics(self) -> Topics:
-        return Topics(app=self.run, prefix=PREFIX)
+        return Topics(app=self.run, prefix=self.prefix)
 
     def create(self) -> None:
         create_topics(self.admin, self.topics, partitions=PARTITIONS)
