@@ -147,7 +147,7 @@ def _rest(results: Results) -> Iterator[str]:
         yield ""
         yield (
             f"restore: {run['customers']:,} customers in {run['seconds']:.1f} s ({run['cpu_s']:.1f} s CPU) from "
-            f"{run['records']:,} records, {run['bytes_read'] / 2**20:,.0f} MiB (ten versions each, but for what the broker has compacted)"
+            f"{run['records']:,} records, {run['bytes_read'] / 2**20:,.0f} MiB (what was not compacted)"
         )
         yield (
             f"    a customer takes {run['profile_bytes']:.0f} bytes in the changelog and {run['memory_bytes']:.0f} in "
