@@ -152,7 +152,9 @@ def say(text: str) -> None:
 
 
 def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, Any]]]:
-    place = Place(bootstrap, sizes.touchpoints, "input")
+    # Names of this invocation: on a broker that goes on running, what an earlier one wrote must not be read again.
+    prefix = f"bench-{int(time.time())}"
+    place = Place(bootstrap, sizes.touchpoints, "input", prefix)
     results: dict[str, list[dict[str, Any]]] = {}
     letters = [letter for letter in report.CONTENDERS if letter in only]
     if letters:
@@ -166,10 +168,10 @@ def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, A
             say(f"run {turn + 1} of {sizes.runs} ({letter}): {found['cpu_us']:.1f} us, {found['rate']:,.0f}/s")
     if "l" in only:
         say(f"latency at {RATE:,} touchpoints/s for {sizes.latency_s:.0f} s")
-        results["latency"] = [measure_latency(Place(bootstrap, 0, "latency", "bench-latency"), sizes.latency_s)]
+        results["latency"] = [measure_latency(Place(bootstrap, 0, "latency", f"{prefix}-latency"), sizes.latency_s)]
     if "r" in only:
         say(f"writing the changelog of {sizes.restored:,} customers")
-        results["restore"] = [measure_restore(Place(bootstrap, 0, "restore"), sizes.restored)]
+        results["restore"] = [measure_restore(Place(bootstrap, 0, "restore", prefix), sizes.restored)]
     return results
 
 
