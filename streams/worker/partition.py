@@ -17,6 +17,7 @@ from streams.definitions.model import Definition
 from streams.worker.batch import Batch, Tally
 from streams.worker.idle import IdleClock
 from streams.worker.inbox import Inbox
+from streams.worker.marker import Marker
 from streams.worker.opening import open_again, open_anew, restored_engine
 from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.phase import READY, TAKING, Phase
@@ -51,7 +52,10 @@ class Partition:
         self._producer: PartitionProducer | None = None
         self._processing: Processing | None = None
         self._pending: Batch | None = None
+        self._certain: Marker | None = None
+        """The marker of the last transaction that is known to be committed."""
         self._collecting: Tally | None = None
+        self._fenced_at: float | None = None
         self._idle = IdleClock(runtime.settings.idle_after_ms, time.monotonic())
         self._written_at = time.monotonic()
         self._written_next = 0
@@ -134,7 +138,7 @@ class Partition:
                 self._rt.group.refuse(refusal)
                 return
             except Fenced as fenced:
-                await self._fenced(fenced)
+                self._fenced(fenced)
             except OutcomeUnknown as unknown:
                 if self._pending is not None:
                     self._rt.metrics.commits.labels("unknown").inc()
@@ -150,28 +154,35 @@ class Partition:
                 self._rt.group.give_up(f"partition {self.number} met a defect")
                 return
 
-    async def _fenced(self, fenced: Fenced) -> None:
+    def _fenced(self, fenced: Fenced) -> None:
         """Never open again at once: a zombie would fence the rightful owner. The group's word decides (rule 17)."""
-        at = time.monotonic()
+        self._fenced_at = time.monotonic()
         self._rt.metrics.commits.labels("fenced").inc()
         log.warning("Partition %d was taken over by another producer: %s", self.number, fenced)
         self._rt.feed.stop_partition(self.number)
         self.forget_waiting()
         self._drop()
-        self.phase = Phase.FENCED
-        await self._rt.group.heard_since(at, self.number)
 
     async def _open(self) -> None:
         """Take the partition over and restore it, or only settle a transaction whose outcome is unknown."""
+        if self._fenced_at is not None:
+            self.phase = Phase.FENCED
+            await self._rt.group.heard_since(self._fenced_at, self.number)
+            self._fenced_at = None
         self.phase = Phase.WAITING
         generation = await self._rt.group.membership(self.number)
         self.phase = Phase.OPENING
         began = time.monotonic()
         if self._processing is not None and self._pending is not None:
             self._producer, marker = await self._thread(open_again, self._rt, self.number, generation)
-            if marker is not None and marker.sequence >= self._pending.marker.sequence:
+            if marker == self._pending.marker:
                 log.info("Partition %d: the transaction in doubt was committed", self.number)
                 self._settle(self._pending)
+            elif marker != self._certain:
+                # Somebody else owned it meanwhile: this engine does not know what the state topic knows.
+                log.warning("Partition %d has moved on without this worker; it is restored", self.number)
+                self._drop()
+                raise OpenCancelled(f"partition {self.number} has another history")
         else:
             opened = await self._thread(open_anew, self._rt, self.number, generation)
             self._producer = opened.producer
@@ -181,7 +192,7 @@ class Partition:
             self.phase = Phase.OPENING
             engine, begins = await self._thread(restored_engine, self._rt, self.number, opened, definition)
             self._processing = Processing(self.number, self._rt, engine, begins)
-            self._written_next = begins.next
+            self._written_next, self._certain = begins.next, marker
             if opened.start.loss is not None:
                 log.error("Partition %d goes on after a loss: %s", self.number, opened.start.loss)
                 self._rt.metrics.losses.labels(opened.start.loss).inc()
@@ -292,7 +303,7 @@ class Partition:
         raise RuntimeError(f"a transaction was aborted {ABORTS} times: {producer.last_abort}")
 
     def _settle(self, batch: Batch) -> None:
-        self._pending = None
+        self._pending, self._certain = None, batch.marker
         self._rt.metrics.settled(batch.tally, time.time())
         self.progress_at = self._written_at = time.monotonic()
         self._written_next = batch.marker.next
