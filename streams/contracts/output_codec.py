@@ -18,7 +18,7 @@ from streams.contracts import schemas
 from streams.contracts.avro_writer import body_writer
 from streams.contracts.cloudevents import headers
 from streams.contracts.dead_letter import DeadLetter
-from streams.contracts.outputs import Customer, Decision, JournalLine, Signal, Trigger
+from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
 from streams.contracts.record import COMMAND_HEADER, Encoded
 from streams.contracts.schemas import Contract, SchemaSource
 from streams.contracts.touchpoint import RESERVED_PREFIX, Touchpoint
@@ -31,6 +31,8 @@ STRUCTS: Final[dict[Contract, type[msgspec.Struct]]] = {
     "customer": Customer,
     "journal": JournalLine,
     "dead_letter": DeadLetter,
+    "example": Example,
+    "model": Model,
 }
 _CONTRACT_OF: Final = {struct: contract for contract, struct in STRUCTS.items()}
 _FROM_THE_LOG: Final = ("offset", "key", "record_time")
@@ -86,6 +88,15 @@ class OutputCodec:
         place = "" if partition is None else f"{partition}:"
         event_id = f"{place}{line.after_offset}:{_digest(data[5:])}"
         return Encoded(None, data, headers(self._source, f"journal.{line.kind}", event_id, None))
+
+    def example(self, example: Example) -> Encoded:
+        return self._record(example, example.customer, "example", example.example_id, example.matured_at)
+
+    def model(self, model: Model) -> Encoded:
+        """A snapshot; its key is name@version, so that each version stays until it is taken back."""
+        key = f"{model.name}@{model.version}"
+        data = self._prefix["model"] + _BODIES["model"](model)
+        return Encoded(key.encode(), data, headers(self._source, "model", key, model.learned_until))
 
     def dead_letter(self, letter: DeadLetter) -> Encoded:
         """A dead letter. The original's key is kept, and so is its place, in the id."""

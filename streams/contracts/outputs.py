@@ -20,6 +20,7 @@ SIGNAL_KINDS: Final = (
     "milestone",
     "segment_entered",
     "segment_left",
+    "churn_risk",
 )
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 
@@ -47,6 +48,14 @@ class Signal(msgspec.Struct, gc=False):
     figures: dict[str, float] = {}
     historical: bool = False
     definition: int = 0
+    band: str | None = None
+    """churn_risk: the band entered; None where the customer is not scored any more (reason: inactive, definition)."""
+    model: str | None = None
+    """churn_risk: name@version of the model that made the score; "prior" or "rule" while there is none."""
+    contributions: dict[str, float] = {}
+    """churn_risk: feature -> by how much it raised the log-odds, the strongest first."""
+    words: list[str] = []
+    """churn_risk: the same in words."""
 
 
 class LastTouchpoint(msgspec.Struct, gc=False, array_like=True):
@@ -166,6 +175,17 @@ class OpenContact(msgspec.Struct, gc=False):
     since: int = 0
 
 
+class CustomerRisk(msgspec.Struct, gc=False):
+    """The latest score of one risk."""
+
+    risk: str
+    band: str
+    score: float
+    """Probability, 0 to 1."""
+    model: str
+    scored_at: int
+
+
 class Customer(msgspec.Struct, gc=False):
     """What others may know about a profile: written when anything of it but the last touchpoints changes."""
 
@@ -179,6 +199,69 @@ class Customer(msgspec.Struct, gc=False):
     open_contacts: list[OpenContact] = []
     open_triggers: list[OpenTrigger] = []
     last_touchpoints: list[LastTouchpoint] = []
+    risks: list[CustomerRisk] = []
+    """As of the moment something else changed or a band was entered; ``risk_band`` is the band of the first."""
+    expected_value: float | None = None
+
+
+class Example(msgspec.Struct, gc=False):
+    """What a score knew, and what came to pass: one matured label."""
+
+    example_id: str
+    customer: str
+    risk: str
+    signature: str
+    """Of the risk's definition; examples of another one are not learned together."""
+    scored_at: int
+    matured_at: int
+    """When the label became known: the touchpoint that decided it, or the end of the horizon."""
+    label: bool
+    """The risk came true."""
+    features: dict[str, float] = {}
+    """As of ``scored_at``, in the risk's order; a missing value is absent."""
+    score: float = 0.0
+    """As it was made at ``scored_at``."""
+    model: str = "prior"
+    """name@version, prior or rule."""
+    historical: bool = False
+    definition: int = 0
+
+
+class Model(msgspec.Struct, gc=False):
+    """A snapshot of a model: plain numbers for a linear one, signed bytes for any other."""
+
+    name: str
+    """The risk."""
+    version: int
+    signature: str
+    form: str
+    """linear or river."""
+    algorithm: str
+    """Name of the pipeline."""
+    features: list[str] = []
+    weights: list[float] = []
+    """linear: for each feature, on the standardised value. river: empty."""
+    means: list[float] = []
+    """For each feature: what a missing value is taken for, and what a contribution is measured against."""
+    scales: list[float] = []
+    """Standard deviations; 0 where a feature has not varied."""
+    intercept: float = 0.0
+    slope: float = 1.0
+    """Calibration: probability = sigmoid(slope * log-odds + shift)."""
+    shift: float = 0.0
+    body: bytes | None = None
+    """river: the pickled pipeline."""
+    mac: bytes | None = None
+    """river: HMAC-SHA256 by the deployment's key over everything else."""
+    software: str = ""
+    """What wrote the body: versions of Python and River."""
+    examples: int = 0
+    """Labels learned from."""
+    base_rate: float = 0.0
+    learned_until: int = 0
+    """Event time of the newest label learned from."""
+    evaluation: dict[str, float] = {}
+    definition: int = 0
 
 
 class JournalLine(msgspec.Struct, gc=False):
@@ -189,7 +272,8 @@ class JournalLine(msgspec.Struct, gc=False):
     kind: str
     """start, idle, definition, model or stale."""
     value: dict[str, Any] = {}
-    """start: {start_issuing_at, definition}; idle: {to}; definition: {number}; stale: {triggers}."""
+    """start: {start_issuing_at, definition}; idle: {to}; definition: {number}; stale: {triggers};
+    model: {risk, model} with model = name@version."""
 
 
 class Counts(msgspec.Struct, gc=False):
@@ -225,4 +309,5 @@ class Outputs(msgspec.Struct, gc=False):
     """``Rejection`` of touchpoints that must not be applied (misrouted); the shell adds the original bytes."""
     stale: list[str] = []
     """Trigger ids that were decided ``stale`` because ``now_ms`` was past their expiry; the shell journals them."""
+    examples: list[Example] = []
     counts: Counts = msgspec.field(default_factory=Counts)

@@ -16,7 +16,9 @@ from uuid import UUID
 from fastavro import parse_schema
 from fastavro.schema import to_parsing_canonical_form
 
-Contract = Literal["touchpoint", "signal", "trigger", "decision", "customer", "journal", "dead_letter"]
+Contract = Literal[
+    "touchpoint", "signal", "trigger", "decision", "customer", "journal", "dead_letter", "example", "model"
+]  # fmt: skip
 CONTRACTS: Final[tuple[Contract, ...]] = get_args(Contract)
 
 MAGIC: Final = 0
@@ -32,6 +34,8 @@ PACKAGED_IDS: Final[dict[Contract, int]] = {
     "customer": 5,
     "journal": 6,
     "dead_letter": 7,
+    "example": 8,
+    "model": 9,
 }
 """Schema ids without a registry. They are part of the data in such topics: never change one."""
 

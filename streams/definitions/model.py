@@ -193,6 +193,8 @@ class When:
     name: tuple[str, ...] = ()
     stage: tuple[str, ...] = ()
     severity: tuple[str, ...] = ()
+    band: tuple[str, ...] = ()
+    """Of a churn_risk signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,105 @@ class Action:
     """Parameter -> literal or ``Expression``."""
     external: Mapping[str, Any] = field(default_factory=dict)
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFeature:
+    """A feature that the definition adds to those of ``engine/scoring/features.py``."""
+
+    name: str
+    value: Expression
+    """A number from the customer's state; an error or a value that is not finite is a missing value."""
+    title: str
+    """What a person reads where it raised a risk: "share of visits by app"."""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From ``at`` (probability, inclusive) upwards, to the next band."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A River pipeline by name (``learner/pipelines.py``) with the options that its model takes."""
+
+    name: str
+    model: str
+    options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How the model of one risk learns; counts are matured labels."""
+
+    champion: Pipeline = Pipeline("logistic", "logistic_regression")
+    challengers: tuple[Pipeline, ...] = (
+        Pipeline("tree", "hoeffding_tree"),
+        Pipeline("forest", "adaptive_random_forest"),
+    )
+    at_least: int = 200
+    """Labels before the first model is published; of each class a tenth of that."""
+    publish_every: int = 500
+    window: int = 2_000
+    """Labels over which quality is judged."""
+    margin: float = 0.01
+    """By how much AUC a challenger must lead, and log loss must not be worse,"""
+    for_checks: int = 3
+    """in so many publications in a row, to become the champion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A named risk: for whom, of what, until when, how often it is scored, and what is made of the score."""
+
+    name: str
+    comes_true: Literal["without", "with"]
+    """``without``: it comes true if none of ``on`` happens within the horizon (no purchase); ``with``: if one does
+    (a complaint)."""
+    on: tuple[EventRef, ...]
+    horizon_ms: int
+    """The label of a score at s is decided by (s, s + horizon]."""
+    until: Expression | None = None
+    """A date (as in ``Abandonment.before``): labels are decided then, at the latest after the horizon; a customer
+    without such a date in the future is not scored."""
+    active_within_ms: int = 90 * DAY_MS
+    """Scored is who had a touchpoint that counts within that time."""
+    every_ms: int = 7 * DAY_MS
+    spread: bool = True
+    """Each customer has a time of day and week of its own; otherwise all are scored at the same instants, multiples
+    of ``every_ms`` since 1970-01-05 (a Monday), 00:00 UTC."""
+    score_on: tuple[When, ...] = ()
+    """Signals after which it is scored at once,"""
+    apart_ms: int = 3_600_000
+    """though not sooner than this after the last score."""
+    bands: tuple[Band, ...] = (Band("low", 0.0), Band("medium", 0.4), Band("high", 0.7))
+    """Rising; the first begins at 0."""
+    hysteresis: float = 0.05
+    """A lower band is entered only when the score lies so far below the bound of the one held."""
+    prior: float | Expression = 0.5
+    """The score while there is no model: a number, or a rule over state."""
+    features: tuple[str, ...] = ()
+    """Names, in the order of the model's numbers."""
+    learning: Learning = Learning()
+    signature: str = ""
+    """Digest of everything that a model depends on: labels, horizon, features. A model of another one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedValue:
+    """Priors of what a customer will spend over a horizon (``engine/scoring/value.py`` has the formula and source)."""
+
+    horizon_ms: int = 90 * DAY_MS
+    prior_orders: float = 1.0
+    prior_within_ms: int = 180 * DAY_MS
+    prior_spend: float = 50.0
+    """Mean value of an order, in the company's currency."""
+    prior_weight: float = 2.0
+    """Orders that the prior mean counts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,4 +348,7 @@ class Definition:
     milestones: tuple[Milestone, ...] = ()
     actions: tuple[Action, ...] = ()
     channels: Mapping[str, Channel] = field(default_factory=dict)
+    features: tuple[OwnFeature, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    expected_value: ExpectedValue = ExpectedValue()
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Scoring: features of a customer, scores of risks, labels that mature, expected value."""
