@@ -56,6 +56,10 @@ class TopicNames(Protocol):
     def journal(self) -> str: ...
     @property
     def dead_letters(self) -> str: ...
+    @property
+    def examples(self) -> str: ...
+    @property
+    def models(self) -> str: ...
 
 
 def subjects(topics: TopicNames) -> dict[Contract, str]:
@@ -68,6 +72,8 @@ def subjects(topics: TopicNames) -> dict[Contract, str]:
         "customer": topics.customers,
         "journal": topics.journal,
         "dead_letter": topics.dead_letters,
+        "example": topics.examples,
+        "model": topics.models,
     }
     return {contract: f"{topic}-value" for contract, topic in names.items()}
 

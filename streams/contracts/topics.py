@@ -17,6 +17,15 @@ DEAD_LETTER_ALLOWANCE: Final = 65_536
 """A dead letter carries the original record and, beside it, its position and reason."""
 SEGMENT_MS: Final = 7 * DAY_MS
 """A record may outlive ``retention.ms`` by the age of its segment; the journal allows for that."""
+MODEL_MAX_BYTES: Final = 8 * 1024 * 1024
+"""Largest snapshot of a model: a forest of trees is some MiB, a linear model some KiB."""
+_RESTORED_QUICKLY: Final = {
+    # Small segments and an early cleaner keep a restore short: it reads what compaction left.
+    "segment.bytes": str(64 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+    "max.compaction.lag.ms": str(HOUR_MS),
+    "delete.retention.ms": str(DAY_MS),
+}
 
 Partitions = Literal["input", "one"]
 """``input``: as many as the touchpoint topic, and record by record in the partition of its input."""
@@ -98,6 +107,10 @@ class Topics:
     def journal(self) -> str:
         return f"{self.prefix}.{self.app}-journal.v1"
 
+    @property
+    def learner_state(self) -> str:
+        return f"{self.prefix}.{self.app}-learner-state.v1"
+
     def specs(self, *, retention_ms: int = 30 * DAY_MS, input_max_bytes: int = INPUT_MAX_BYTES) -> list[TopicSpec]:
         """All topics, the input first. ``retention_ms`` is that of the touchpoints and of what was made of them."""
         journal_ms = retention_ms if retention_ms < 0 else retention_ms + SEGMENT_MS
@@ -118,7 +131,9 @@ class Topics:
             TopicSpec(self.customers, "customer", "input", "compact"),
             # One partition: its order is the order of learning.
             TopicSpec(self.examples, "customer", "one", "delete", retention_ms),
-            TopicSpec(self.models, "name@version", "one", "compact"),
+            TopicSpec(
+                self.models, "name@version", "one", "compact", required={"max.message.bytes": str(MODEL_MAX_BYTES)}
+            ),
             TopicSpec(self.definitions, "version", "one", "compact"),
             TopicSpec(
                 self.dead_letters,
@@ -128,18 +143,13 @@ class Topics:
                 retention_ms,
                 required={"max.message.bytes": str(input_max_bytes + DEAD_LETTER_ALLOWANCE)},
             ),
+            TopicSpec(self.state, "type byte and profile", "input", "compact", advised=dict(_RESTORED_QUICKLY)),
             TopicSpec(
-                self.state,
-                "type byte and profile",
-                "input",
+                self.learner_state,
+                "type byte, risk and number",
+                "one",
                 "compact",
-                advised={
-                    # Small segments and an early cleaner keep a restore short: it reads what compaction left.
-                    "segment.bytes": str(64 * 1024 * 1024),
-                    "min.cleanable.dirty.ratio": "0.1",
-                    "max.compaction.lag.ms": str(HOUR_MS),
-                    "delete.retention.ms": str(DAY_MS),
-                },
+                advised=dict(_RESTORED_QUICKLY),
             ),
             TopicSpec(self.journal, "none", "input", "delete", journal_ms, advised={"retention.bytes": "-1"}),
         ]

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from streams.contracts.topics import DEAD_LETTER_ALLOWANCE, Topics, TopicSpec
+from streams.contracts.topics import DEAD_LETTER_ALLOWANCE, MODEL_MAX_BYTES, Topics, TopicSpec
 
 TIMEOUT_S: Final = 15.0
 
@@ -251,6 +251,8 @@ def _settings(topics: Topics, spec: TopicSpec, topic: Found, source: Found | Non
         want_bytes = _number(source, "max.message.bytes") + DEAD_LETTER_ALLOWANCE
         if _number(topic, "max.message.bytes") < want_bytes:
             differs("refused", "max.message.bytes", str(want_bytes), "a touchpoint of the largest size must fit in.")
+    if spec.name == topics.models and _number(topic, "max.message.bytes") < MODEL_MAX_BYTES:
+        differs("refused", "max.message.bytes", str(MODEL_MAX_BYTES), "a model of the largest size must fit in.")
     if spec.name == topics.journal and source is not None:
         if _shorter(_number(topic, "retention.ms"), _number(source, "retention.ms")):
             want_ms = source.configs["retention.ms"]

@@ -15,7 +15,14 @@ import pytest
 from streams.contracts import schemas
 from streams.contracts.dead_letter import Header
 from streams.contracts.output_codec import STRUCTS
-from streams.contracts.outputs import Candidate, LastTouchpoint, OpenContact, OpenStage, OpenTrigger
+from streams.contracts.outputs import (
+    Candidate,
+    CustomerRisk,
+    LastTouchpoint,
+    OpenContact,
+    OpenStage,
+    OpenTrigger,
+)
 from streams.contracts.schemas import CONTRACTS, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
 from streams.contracts.touchpoint import Touchpoint
 
@@ -25,6 +32,7 @@ NESTED = {
     "OpenStage": OpenStage,
     "OpenTrigger": OpenTrigger,
     "OpenContact": OpenContact,
+    "CustomerRisk": CustomerRisk,
     "Header": Header,
 }
 FROM_THE_LOG = {"offset", "key", "record_time"}
@@ -66,6 +74,8 @@ def avro_type(kind: Any) -> Any:
     match shown:
         case "list[str]":
             return {"type": "array", "items": "string"}
+        case "list[float]":
+            return {"type": "array", "items": "double"}
         case "dict[str, float]":
             return {"type": "map", "values": "double"}
         case "dict[str, bool]":
@@ -148,6 +158,8 @@ def test_ids_without_a_registry_never_change() -> None:
         "customer": 5,
         "journal": 6,
         "dead_letter": 7,
+        "example": 8,
+        "model": 9,
     }
     packaged = PackagedSchemas()
     for contract, schema_id in PACKAGED_IDS.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streams.contracts.topics import DAY_MS, HOUR_MS, Topics
+from streams.contracts.topics import DAY_MS, HOUR_MS, MODEL_MAX_BYTES, Topics
 from streams.tools.topics import Found, Problem, compare
 
 TOPICS = Topics()
@@ -37,7 +37,8 @@ def test_names_carry_prefix_and_app() -> None:
     assert topics.touchpoints == "emea.touchpoints.v1"
     assert topics.state == "emea.shop-state.v1"
     assert topics.journal == "emea.shop-journal.v1"
-    assert len({spec.name for spec in topics.specs()}) == 11
+    assert topics.learner_state == "emea.shop-learner-state.v1"
+    assert len({spec.name for spec in topics.specs()}) == 12
 
 
 def test_the_journal_outlives_the_touchpoints() -> None:
@@ -103,6 +104,18 @@ Change = Callable[[], list[Problem]]
             "refused",
             "retention.bytes",
             "journey topics set journey.journey-journal.v1 retention.bytes=-1",
+        ),
+        (
+            lambda: changed(TOPICS.models, max_message_bytes="1048588"),
+            "refused",
+            "a model of the largest size",
+            f"journey topics set journey.models.v1 max.message.bytes={MODEL_MAX_BYTES}",
+        ),
+        (
+            lambda: changed(TOPICS.learner_state, cleanup_policy="delete"),
+            "refused",
+            "the last value of each key must stay",
+            "journey topics set journey.journey-learner-state.v1 cleanup.policy=compact",
         ),
         (
             lambda: changed(TOPICS.state, segment_bytes="1073741824"),
