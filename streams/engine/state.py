@@ -15,6 +15,7 @@ import msgspec
 
 from streams.contracts.outputs import LastTouchpoint, Trigger
 from streams.contracts.touchpoint import Touchpoint
+from streams.engine.scoring.state import Activity, RiskState
 
 FORMAT: Final = 1
 NEVER: Final = (1 << 62) - 1
@@ -158,6 +159,13 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """Of the newest touchpoint that counted."""
     own_touchpoints: int = 0
     """Touchpoints of the customer alone; ``touchpoints`` has those of agents together with the customer, too."""
+    # risks
+    activity: Activity | None = None
+    """Kept where the definition has risks."""
+    risks: dict[str, RiskState] = {}
+    """By the name of the risk, in the order of the definition."""
+    expected_value: float = 0.0
+    """As of the latest score."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
