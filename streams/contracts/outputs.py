@@ -49,7 +49,8 @@ class Signal(msgspec.Struct, gc=False):
     historical: bool = False
     definition: int = 0
     band: str | None = None
-    """churn_risk: the band entered; None where the customer is not scored any more (reason: inactive, definition)."""
+    """churn_risk: the band entered; None where the customer is not scored any more (reason: inactive, until or
+    definition)."""
     model: str | None = None
     """churn_risk: name@version of the model that made the score; "prior" or "rule" while there is none."""
     contributions: dict[str, float] = {}
@@ -295,6 +296,15 @@ class Counts(msgspec.Struct, gc=False):
     evicted: int = 0
     shed: int = 0
     """Pieces of state dropped because a profile was too large."""
+    scores: int = 0
+    features_missing: int = 0
+    """Values of own features, and scores by rule, that an error or a number that is not finite left out."""
+    scores_unusable: int = 0
+    """A model gave no probability; the prior was taken."""
+    snapshots_full: int = 0
+    """Scores that became no example, because 40 of the risk were waiting for their labels."""
+    labels_censored: int = 0
+    """Scores whose label will never be known: the profile, the risk or the log ended first."""
 
 
 class Outputs(msgspec.Struct, gc=False):

@@ -37,6 +37,7 @@ def selects(when: When, signal: Signal) -> bool:
         and (not when.name or signal.name in when.name)
         and (not when.stage or signal.stage in when.stage)
         and (not when.severity or signal.severity in when.severity)
+        and (not when.band or signal.band in when.band)
     )
 
 
@@ -184,6 +185,8 @@ def _issue(
     trigger = _trigger(step, action, candidate, signal, trigger_id, expires)
     p.triggers.append(Issued(trigger, due, session_end=action.expires_after_ms is None))
     step.out.triggers.append(trigger)
+    if p.activity is not None:
+        p.activity.add("issued", signal.time)
     if action.expires_after_ms is not None:
         step.arm(expires)
     else:
@@ -242,6 +245,8 @@ def _trigger(
 
 def in_words(signal: Signal) -> str:
     """One line that says why."""
+    if signal.kind == "churn_risk":
+        return "; ".join((f"{signal.name} risk is {signal.band or 'not scored any more'}", *signal.words[:2]))
     where = f" at {signal.stage}" if signal.stage else ""
     journey = f" of {signal.journey}" if signal.journey else ""
     words = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streams.definitions.model import Stalled
 from streams.engine import actions, deadlines, facts, journeys
 from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.scoring import scores
 from streams.engine.state import NEVER
 from streams.engine.step import Step
 from streams.engine.timers import anniversary
@@ -58,6 +59,8 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
                 del inst.stalled[name]
                 changed = True
     changed = _windows(step, old, new) or changed
+    if p.risks or p.activity is not None:
+        changed = scores.adopt(step, old.risks, new.risks) or changed
     for name in new.anniversaries:
         if name not in p.anniversaries and p.first_seen != NEVER:
             years = 1

@@ -7,9 +7,10 @@ end the signals found are published and decided on, when all of the state has mo
 from __future__ import annotations
 
 from streams.contracts.outputs import LastTouchpoint
-from streams.contracts.touchpoint import Touchpoint
-from streams.engine import actions, contents, deadlines, facts, friction, journeys
+from streams.contracts.touchpoint import AGENT, Touchpoint
+from streams.engine import actions, contents, deadlines, facts, friction, journeys, segments
 from streams.engine.plan import Route
+from streams.engine.scoring import activity, labels, scores
 from streams.engine.state import TRAIL, Profile, set_last
 from streams.engine.step import Step, instance_key
 from streams.engine.views import view
@@ -94,19 +95,41 @@ def progress(step: Step, route: Route) -> set[str]:
     return progressed
 
 
-def conclude(step: Step) -> None:
-    """Publish what the step has found, decide on it, and show the customer's view if it changed."""
+def conclude(step: Step, *, scored: bool = True) -> None:
+    """Publish what the step has found, decide on it, score if that is asked for, and show the customer's view if it
+    changed. What a score brings about asks for no further one."""
     p = step.p
-    found = step.found
-    if found:
-        for signal, due in found:
-            step.out.signals.append(signal)
-            if signal.kind in step.plan.by_kind:
-                actions.decide(step, signal, due)
-        found.clear()
+    if step.found:
+        if step.plan.risks and scored:
+            _conclude_scored(step)
+        else:
+            _publish(step)
     if step.view:
-        step.out.customers[p.id] = view(p, step.t, step.trail())
+        step.out.customers[p.id] = view(p, step.t, step.trail(), step.plan.scoring.first)
         step.view = False
+
+
+def _publish(step: Step) -> None:
+    for signal, due in step.found:
+        step.out.signals.append(signal)
+        if signal.kind in step.plan.by_kind:
+            actions.decide(step, signal, due)
+    step.found.clear()
+
+
+def _conclude_scored(step: Step) -> None:
+    signals = [signal for signal, _ in step.found]
+    for signal in signals:
+        activity.hear(step, signal)
+    _publish(step)
+    if not scores.hear(step, signals):
+        return
+    if step.p.open and step.dirty & step.plan.leave_reads:
+        journeys.leave_where_due(step)
+    segments.observe(step)
+    for signal, _ in step.found:
+        activity.hear(step, signal)
+    _publish(step)
 
 
 def forget(step: Step) -> None:
@@ -118,6 +141,8 @@ def forget(step: Step) -> None:
     step.found.clear()
     for issued in list(p.triggers):
         actions.expire(step, issued, step.t)
+    for risk in p.risks.values():
+        labels.censor(step, risk)
     step.out.counts.evicted += 1
     step.out.customers[p.id] = None
 
@@ -129,6 +154,11 @@ def together(p: Profile, tp: Touchpoint) -> bool:
         return True
     case = tp.case_id
     return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
+
+
+def moves(tp: Touchpoint, route: Route, actor: str) -> bool:
+    """Though it does not count, it changes more than the trail."""
+    return route.named or (actor == AGENT and route.event in contents.CONTACT_EVENTS) or tells(tp)
 
 
 def tells(tp: Touchpoint) -> bool:

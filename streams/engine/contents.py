@@ -98,7 +98,7 @@ def _cleared(p: Profile, _tp: Touchpoint, t: int, _settled: int) -> int:
     return facts.CART
 
 
-def _money(tp: Touchpoint) -> int:
+def money(tp: Touchpoint) -> int:
     """Millionths of the currency: ``value``, else the property total or revenue."""
     value = _number(tp.value, 0.0)
     if tp.value is None:
@@ -114,14 +114,14 @@ def _add_value(p: Profile, micro: int) -> None:
 
 def _ordered(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     p.orders += 1
-    _add_value(p, _money(tp))
+    _add_value(p, money(tp))
     p.last_order = max(p.last_order, t)
     clear_cart(p, t)
     return facts.CART | facts.ORDERS
 
 
 def _refunded(p: Profile, tp: Touchpoint, _t: int, _settled: int) -> int:
-    _add_value(p, -abs(_money(tp)))
+    _add_value(p, -abs(money(tp)))
     return facts.ORDERS
 
 

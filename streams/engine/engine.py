@@ -13,13 +13,16 @@ import msgspec
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import actions, adoption, application, clock, contents, satisfaction, segments, sessions
+from streams.engine import actions, adoption, application, clock, satisfaction, segments, sessions
 from streams.engine.admission import misrouted
 from streams.engine.plan import Plan, Route
+from streams.engine.scoring import activity
+from streams.engine.scoring.models import kept, refusal
+from streams.engine.scoring.scorer import Scorer
 from streams.engine.state import SHED_BYTES, SHED_EVERY, Profile, fingerprint, remember, seen_key, shed
 from streams.engine.step import Step
 from streams.engine.store import Store
-from streams.engine.timers import EPSILON, Timer, anniversary, fire, next_due, next_timer
+from streams.engine.timers import EPSILON, Timer, anniversary, fire, may_score, next_due, next_timer
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
@@ -99,6 +102,11 @@ class Engine:
                 return entry[0] + EPSILON
         return None
 
+    @property
+    def models(self) -> dict[str, str]:
+        """Risk -> name@version of the model that scores it; risks that have none yet are left out."""
+        return {name: scorer.key for name, scorer in self._step.models.items()}
+
     def expect_stale(self, trigger_ids: Iterable[str]) -> None:
         """A replay: these were decided stale when it was live."""
         self._expected_stale.update(trigger_ids)
@@ -176,7 +184,11 @@ class Engine:
         return self._end()
 
     def drain(self, until_ms: int | None = None) -> Outputs:
-        """Time moves on until every open deadline is decided (or to ``until_ms``): the end of a replay."""
+        """Time moves on until every open deadline is decided (or to ``until_ms``): the end of a replay.
+
+        Without ``until_ms`` nobody is scored on the way and no label is decided: the log has ended, silence after it
+        means nothing. ``until_ms`` says that the log is complete until then.
+        """
         self._begin(None)
         if self.watermark is None:
             return self._end()
@@ -184,6 +196,7 @@ class Engine:
             if until_ms >= self.watermark:
                 self._pass(until_ms)
             return self._end()
+        self._step.draining = True
         undecided = {i for i in (*self.store.hot, *self.store.cold) if self._undecided(i)}
         while undecided and (due := self.next_due_ms) is not None:
             for profile_id in self._pass(due - EPSILON):
@@ -191,6 +204,7 @@ class Engine:
                     undecided.add(profile_id)
                 else:
                     undecided.discard(profile_id)
+        self._step.draining = False
         return self._end()
 
     def adopt(self, definition: Definition) -> Outputs:
@@ -199,6 +213,7 @@ class Engine:
         old = self.plan
         self.plan = self._step.plan = Plan(definition)
         self._step.facts.time = self.plan.time
+        self._step.models = kept(self.plan, self._step.models)
         if definition.digest != old.definition.digest:
             for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
                 p = self.store.get(profile_id)
@@ -206,10 +221,21 @@ class Engine:
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
                 known = p.next_due
                 changed = adoption.adopt(self._step, old, self.plan)
-                application.conclude(self._step)
+                application.conclude(self._step, scored=False)
                 if self._recount(p) < known or changed:
                     self.store.touched[profile_id] = p
         return self._end()
+
+    def adopt_model(self, scorer: Scorer) -> Outputs:
+        """Score one risk by another model from the next score on, between two batches.
+
+        Raises ``ModelRefused`` where it was made for another definition of the risk.
+        """
+        refused = refusal(self.plan, scorer)
+        if refused is not None:
+            raise refused
+        self._step.models[scorer.risk] = scorer
+        return self._begin(None)
 
     # -- what is stored ----------------------------------------------------------------------------------------------
 
@@ -275,7 +301,10 @@ class Engine:
         actor = tp.actor or route.actor
         counting = actor == CUSTOMER or (actor == AGENT and application.together(p, tp))
         if t > p.next_due:
-            self._fire_own(p, t, None if counting else route)
+            if not counting and self.plan.risks and application.moves(tp, route, actor):
+                self._fire_for_scores(p, t)
+            if p.id in self.store.hot:
+                self._fire_own(p, t, None if counting else route)
             if p.id not in self.store.hot:
                 p = self._new_profile(p.id, t)
         step.begin(p, t, tp.event_id, tp)
@@ -294,18 +323,15 @@ class Engine:
             p.customer_id = tp.customer_id
         if tp.anonymous_id is not None:
             p.anonymous_id = tp.anonymous_id
-        if (
-            not counting
-            and not route.named
-            and not (actor == AGENT and route.event in contents.CONTACT_EVENTS)
-            and not application.tells(tp)
-        ):
+        if not counting and not application.moves(tp, route, actor):
             return
         if t < p.first_seen:
             self._first_seen(p, t)
         if counting:
             sessions.touch(step)
         application.learn(step, route)
+        if step.plan.risks:
+            activity.observe(step, route)
         if route.named:
             application.run_rules(step, route)
         elif p.open:
@@ -338,6 +364,14 @@ class Engine:
         while self._recount(p) < t:
             timer = next_timer(self._step, p, only)
             if timer is None or timer.due >= t or not self._fire(p, timer):
+                return
+
+    def _fire_for_scores(self, p: Profile, t: int) -> None:
+        """A score must not know what came after it: before a touchpoint that counts for nobody but moves something,
+        what a score waits for fires too."""
+        while self._recount(p) < t and may_score(self._step, p, t):
+            timer = next_timer(self._step, p)
+            if timer is None or not self._fire(p, timer):
                 return
 
     def _fire_partition(self, watermark: int) -> list[str]:

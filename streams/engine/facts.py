@@ -31,6 +31,8 @@ SATISFACTION: Final = 512
 SEGMENTS: Final = 1024
 ALWAYS: Final = 2048
 """Time itself."""
+RISK: Final = 4096
+"""A score has been made, or is not made any more."""
 
 _GROUPS: Final[dict[str, int]] = {
     "cart": CART,
@@ -54,6 +56,9 @@ _GROUPS: Final[dict[str, int]] = {
     "contacts": CONTACTS,
     "satisfaction": SATISFACTION,
     "segments": SEGMENTS,
+    "risk": RISK,
+    "risk_band": RISK,
+    "expected_value": RISK,
 }
 
 EVENTS_OF: Final[dict[int, tuple[str, ...]]] = {
@@ -213,6 +218,9 @@ READERS: Final[dict[str, Callable[[Facts], object]]] = {
     "satisfaction.ces": lambda f: survey(f.p, "ces"),
     "satisfaction.mood": lambda f: mood(f.p),
     "satisfaction.emotion": _last("emotion"),
+    "risk": lambda f: {name: risk.score for name, risk in f.p.risks.items() if risk.band},
+    "risk_band": lambda f: {name: risk.band for name, risk in f.p.risks.items() if risk.band},
+    "expected_value": lambda f: f.p.expected_value,
     **{f"signal.{n}": _signal(n) for n in ("kind", "name", "journey", "instance", "stage", "severity")},
     "signal.time": lambda f: float(f.signal.time) if f.signal is not None else 0.0,
     "signal.figures": lambda f: f.signal.figures if f.signal is not None else {},

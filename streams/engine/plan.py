@@ -30,6 +30,8 @@ from streams.definitions.model import (
 from streams.engine import facts
 from streams.engine.contents import HANDLED
 from streams.engine.detectors.clicks import PRESETS, ClickPreset
+from streams.engine.scoring.kinds import KIND_OF
+from streams.engine.scoring.plan import RiskPlan, RiskPlans
 
 SEPARATOR: Final = "\x1f"
 ROUTES_KEPT: Final = 4096
@@ -148,6 +150,10 @@ class Route:
     cancels: dict[str, tuple[Expression | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
     has_goals: bool = False
+    kind: str | None = None
+    """Kind of touchpoint, for the features of risks."""
+    decides: tuple[tuple[RiskPlan, Expression | None], ...] = ()
+    """Risks whose labels it may decide."""
 
 
 class Plan:
@@ -179,11 +185,14 @@ class Plan:
         """The end of a session must be noticed when it happens, not at the next touchpoint."""
         self.routes: dict[str, Route] = {}
         self._aliases = dict(definition.aliases)
+        self.scoring = RiskPlans(definition)
+        self.risks = self.scoring.risks
         order = 0
         for n, journey in enumerate(definition.journeys):
             order = self._add_journey(journey, n, order)
         for action in self.actions.values():
             self._add_action(action)
+        self._add_risks()
         for name, info in definition.events.items():
             if info.actor is not None:
                 self._route(name).actor = info.actor
@@ -199,6 +208,7 @@ class Plan:
         if found is None:
             found = Route(self._aliases.get(event, event))
             found.handled = found.known = found.event in HANDLED
+            self._count_kind(found)
             if len(self.routes) < ROUTES_KEPT:
                 self.routes[event] = found
         return found
@@ -207,6 +217,7 @@ class Plan:
         found = self.routes.get(event)
         if found is None:
             found = self.routes[event] = Route(event, handled=event in HANDLED)
+            self._count_kind(found)
         return found
 
     def _add_journey(self, journey: Journey, n: int, order: int) -> int:
@@ -293,6 +304,21 @@ class Plan:
             cancels = self._named(ref).cancels
             cancels[plan.action.name] = (*cancels.get(plan.action.name, ()), ref.where)
 
+    def _add_risks(self) -> None:
+        for risk in self.risks.values():
+            for ref in risk.risk.on:
+                # Staying counts for whom the touchpoint counts; what comes true may be told by anyone.
+                route = self._route(ref.event) if risk.without else self._named(ref)
+                route.known = True
+                route.decides += ((risk, ref.where),)
+        if self.scoring.reads & facts.ORDERS:
+            self._route("Order Cancelled").named = True
+
+    def _count_kind(self, route: Route) -> None:
+        if self.risks:
+            route.kind = KIND_OF.get(route.event)
+            route.known = route.known or route.kind is not None
+
     def _named(self, ref: EventRef) -> Route:
         route = self._route(ref.event)
         route.named = True
@@ -300,7 +326,7 @@ class Plan:
 
     def _close_refs(self) -> None:
         """What a fact's event moves is named where a segment or an action reads that fact."""
-        reads = self.segment_reads
+        reads = self.segment_reads | self.scoring.reads
         for action in self.actions.values():
             for expression in _expressions(action.action):
                 reads |= facts.groups(expression.uses)

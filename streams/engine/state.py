@@ -198,7 +198,7 @@ def next_due(blob: bytes) -> int:
 def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
     """Encoding of at most ``limit`` bytes and the number of pieces dropped to get there.
 
-    Order: the older half of the trail, then of the ids for deduplication, then windows, once-per contents, traits and
+    Order: the older half of the trail, then of the snapshots that wait for labels, of the ids for deduplication, then windows, once-per contents, traits and
     cart lines, newest kept. Open journeys, deadlines and triggers are never dropped.
     """
     blob = encode(p)
@@ -207,6 +207,8 @@ def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
         if len(p.trail) > 1:
             half = len(p.trail) // 2
             del p.trail[:half]
+        elif any(len(risk.waiting) > 1 for risk in p.risks.values()):
+            half = _shed_waiting(p)
         else:
             droppable: tuple[dict[Any, Any], ...] = (p.seen, p.windows, p.once, p.settled, p.clicks, p.traits, p.cart)
             parts = (*droppable, p.last)
@@ -219,6 +221,15 @@ def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
         dropped += half
         blob = encode(p)
     return blob, dropped
+
+
+def _shed_waiting(p: Profile) -> int:
+    """The older half of the snapshots of the risk with most of them; how many."""
+    risk = max(p.risks.values(), key=lambda risk: len(risk.waiting))
+    half = len(risk.waiting) // 2
+    del risk.waiting[:half]
+    risk.matures = min(snapshot.until for snapshot in risk.waiting)
+    return half
 
 
 def seen_key(event_id: str) -> bytes:

@@ -14,6 +14,7 @@ from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Expression
 from streams.engine.facts import Facts
 from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.scoring.scorer import Scorer
 from streams.engine.state import Profile
 
 _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
@@ -24,10 +25,12 @@ class Step:
         "cause",
         "counting",
         "dirty",
+        "draining",
         "event_id",
         "facts",
         "found",
         "goals",
+        "models",
         "now_ms",
         "on_arm",
         "out",
@@ -66,6 +69,10 @@ class Step:
         self.now_ms: int | None = None
         self.stale_ids: set[str] = set()
         self.facts = Facts(plan.time)
+        self.models: dict[str, Scorer] = {}
+        """Risk -> the model in use; a risk without one is scored by its prior."""
+        self.draining = False
+        """The log has ended: silence after it means nothing, so nobody is scored and labels stay unknown."""
 
     @property
     def counts(self) -> Counts:

@@ -1,7 +1,8 @@
 """Timers of a profile: which one is next, and what happens when it is due (semantics, rule 6).
 
 Owns the order: by due time; at one instant a session ends first, then deadlines in the order of the definition, then
-expiries, then milestones of time, then forgetting. Timers live in the profile; nothing here is stored beside it.
+expiries, milestones of time, ends of labels, scores, and forgetting. Timers live in the profile; nothing here is stored
+beside it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Final, NamedTuple
 
 from streams.engine import actions, deadlines, friction, journeys, sessions
 from streams.engine.plan import SEPARATOR, Plan, Route
+from streams.engine.scoring import labels, scores
 from streams.engine.state import NEVER, Instance, Issued, Profile
 from streams.engine.step import Step
 
-SESSION, DEADLINE, INSTANCE, EXPIRY, ANNIVERSARY, FORGET = range(6)
+SESSION, DEADLINE, INSTANCE, EXPIRY, ANNIVERSARY, LABEL, SCORE, FORGET = range(8)
 """Order at one instant."""
 
 
@@ -23,7 +25,7 @@ class Timer(NamedTuple):
     rank: int
     order: int
     what: str
-    """session, abandonment, stalled, absence, click, instance, trigger, anniversary, forget."""
+    """session, abandonment, stalled, absence, click, instance, trigger, anniversary, label, score, forget."""
     key: str
 
 
@@ -60,12 +62,17 @@ def next_due(step: Step, p: Profile) -> int:
         passed = p.anniversaries.get(name)
         if passed is not None and passed[1] < due:
             due = passed[1]
+    for risk in p.risks.values():
+        if risk.matures and risk.matures < due:
+            due = risk.matures
+        if risk.due and risk.due < due:
+            due = risk.due
     return due
 
 
 def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: bool = True) -> Timer | None:
     """The profile's first timer; with ``only``, the first whose own rule names that route's event; without
-    ``calendar``, the first that decides something still open: no anniversary and no forgetting."""
+    ``calendar``, the first that decides something still open: no anniversary, no score or label and no forgetting."""
     plan = step.plan
     best: Timer | None = None
     if only is None and calendar:
@@ -74,6 +81,11 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
             passed = p.anniversaries.get(name)
             if passed is not None:
                 best = min(best, Timer(passed[1], ANNIVERSARY, 0, "anniversary", name))
+        for n, (name, risk) in enumerate(p.risks.items()):
+            if risk.matures:
+                best = min(best, Timer(risk.matures, LABEL, n, "label", name))
+            if risk.due:
+                best = min(best, Timer(risk.due, SCORE, n, "score", name))
     if only is None and p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
         best = _earlier(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
     for ik, inst in p.open.items():
@@ -158,6 +170,45 @@ def fire(step: Step, timer: Timer) -> None:
         passed[0] += 1
         passed[1] = anniversary(p.first_seen, passed[0] + 1)
         step.find("milestone", timer.key, due=due, figures={"years": float(passed[0])})
+    elif what == "label":
+        if step.draining:
+            labels.censor(step, p.risks[timer.key], due)
+        else:
+            labels.mature(step, step.plan.risks[timer.key], p.risks[timer.key])
+    elif what == "score":
+        if step.draining:
+            scores.skip(step, p.risks[timer.key])
+        else:
+            scores.fire(step, step.plan.risks[timer.key], p.risks[timer.key])
+
+
+def may_score(step: Step, p: Profile, t: int) -> bool:
+    """A score is due before ``t``, or a timer whose signal may ask for one."""
+    if any(0 < risk.due < t for risk in p.risks.values()):
+        return True
+    plan = step.plan
+    asking = plan.scoring.asking
+    if not asking:
+        return False
+    dues: list[int] = []
+    if "absence" in asking:
+        dues += [absence[0] for absence in p.absences.values()]
+    if "click" in asking and p.clicks:
+        waiting = [(preset, p.clicks.get(key)) for key, preset in plan.waiting_presets.items()]
+        dues += [preset.next_due(state) or 0 for preset, state in waiting if state]
+    if "anniversary" in asking:
+        dues += [passed[1] for passed in p.anniversaries.values()]
+    if "session" in asking and plan.session_timer and p.session_start:
+        dues.append(sessions.end_of(step, p))
+    for inst in p.open.values():
+        journey = plan.journeys[inst.journey]
+        if "abandonment" in asking:
+            dues.append(inst.due)
+        if "stalled" in asking:
+            dues += [watch[0] for watch in inst.stalled.values()]
+        if "instance" in asking and journey.within_ms:
+            dues.append(inst.opened + journey.within_ms)
+    return any(0 < due < t for due in dues)
 
 
 def _issued(p: Profile, trigger_id: str) -> Issued:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from streams.contracts.outputs import Customer, LastTouchpoint, OpenContact, OpenStage, OpenTrigger
+from streams.contracts.outputs import Customer, CustomerRisk, LastTouchpoint, OpenContact, OpenStage, OpenTrigger
 from streams.engine.state import Profile
 
 
-def view(p: Profile, time: int, trail: list[LastTouchpoint]) -> Customer:
+def view(p: Profile, time: int, trail: list[LastTouchpoint], first_risk: str | None) -> Customer:
+    risks = [CustomerRisk(name, r.band, r.score, r.model, r.at) for name, r in p.risks.items() if r.band]
     return Customer(
         p.id,
         time,
@@ -14,11 +15,13 @@ def view(p: Profile, time: int, trail: list[LastTouchpoint]) -> Customer:
         p.anonymous_id,
         [OpenStage(i.journey, i.key, i.stage, i.entered.get(i.stage, i.opened)) for i in p.open.values()],
         list(p.segments),
-        None,
+        next((r.band for r in risks if r.risk == first_risk), None),
         [OpenContact(c.contact, c.channel, c.topic, c.since) for c in p.contacts.values()],
         [
             OpenTrigger(i.trigger.trigger_id, i.trigger.action, i.trigger.channel, i.trigger.expires_at, i.outcome)
             for i in p.triggers
         ],
         trail,
+        risks,
+        p.expected_value if risks else None,
     )

@@ -29,7 +29,7 @@ CONTACT_DAYS: Final = 30
 class Moment:
     """A customer at the time of a score: what the readers read."""
 
-    __slots__ = ("activity", "decay", "facts", "p", "plan", "sums", "t")
+    __slots__ = ("activity", "decay", "facts", "missing", "p", "plan", "sums", "t")
 
     def __init__(self, found: facts.Facts, plan: Plan) -> None:
         self.facts = found
@@ -39,6 +39,8 @@ class Moment:
         self.activity = self.p.activity or Activity()
         self.sums = self.activity.sums
         self.decay = self.activity.decay(self.t)
+        self.missing = 0
+        """Values that could not be had and should have been."""
 
 
 Reader = Callable[[Moment], float]

@@ -1,0 +1,82 @@
+"""What a touchpoint does to the features, to labels that wait, and to the times of the next scores.
+
+Called for each touchpoint that is applied, where the definition has risks; constant in time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.contracts.outputs import Signal
+from streams.definitions.channels import CHANNELS
+from streams.engine.contents import money
+from streams.engine.plan import Route
+from streams.engine.scoring import labels
+from streams.engine.scoring.features import ALL
+from streams.engine.scoring.kinds import RESPONSES, SEVERITY_WEIGHTS, WHOEVER
+from streams.engine.scoring.state import Activity, RiskState
+from streams.engine.state import Profile
+from streams.engine.step import Step
+
+_CHANNEL_SUMS: Final = {name: f"channel/{name}" for name in CHANNELS}
+
+
+def of(p: Profile) -> Activity:
+    a = p.activity
+    if a is None:
+        a = p.activity = Activity()
+    return a
+
+
+def observe(step: Step, route: Route) -> None:
+    """A touchpoint that is applied, after the facts have taken it and before any rule."""
+    p = step.p
+    tp = step.tp
+    t = step.t
+    a = p.activity or of(p)
+    if t > a.moved:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
+        a.moved = t
+    kind = route.kind
+    if step.counting:
+        weights = a.weights(t)
+        a.add_weights(ALL, weights)
+        if kind is not None:
+            a.add_weights(kind, weights)
+        if tp.channel is not None and (channel := _CHANNEL_SUMS.get(tp.channel)) is not None:
+            a.add_weights(channel, weights)
+        time = step.plan.time
+        a.visit(t, time.session_gap_ms, time.allowed_lateness_ms + time.permitted_skew_ms, weights)
+        if a.unscheduled:
+            schedule(step, a)
+    elif kind in WHOEVER:
+        a.add(kind, t)
+    if kind == "order":
+        a.orders += 1
+        if not a.first_order or t < a.first_order:
+            a.first_order = t
+        a.add("spend", t, max(0.0, money(tp) / 1e6))
+    elif kind == "refund":
+        a.refunds += 1
+    if tp.outcome is not None and (response := RESPONSES.get(tp.outcome)) is not None:
+        a.add(response, t)
+    if route.decides:
+        labels.observe(step, route)
+
+
+def schedule(step: Step, a: Activity) -> None:
+    """Give each risk without a next score its next instant."""
+    p = step.p
+    a.unscheduled = False
+    if p.risks.keys() != step.plan.risks.keys():
+        p.risks = {name: p.risks.get(name) or RiskState() for name in step.plan.risks}
+    for name, plan in step.plan.risks.items():
+        state = p.risks[name]
+        if not state.due:
+            state.due = plan.slot(p.id, a.moved)
+            step.arm(state.due)
+
+
+def hear(step: Step, signal: Signal) -> None:
+    """A signal of the customer's: friction adds to the friction score."""
+    if signal.kind in {"friction", "stalled"}:
+        of(step.p).add("friction", signal.time, SEVERITY_WEIGHTS.get(signal.severity or "", 1.0))
