@@ -6,7 +6,6 @@ touchpoint that finds nothing allocates nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 
 from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
@@ -21,6 +20,7 @@ _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
 
 class Step:
     __slots__ = (
+        "armed",
         "cause",
         "counting",
         "dirty",
@@ -29,7 +29,6 @@ class Step:
         "found",
         "goals",
         "now_ms",
-        "on_arm",
         "out",
         "p",
         "plan",
@@ -41,10 +40,10 @@ class Step:
         "watermark",
     )
 
-    def __init__(self, plan: Plan, on_arm: Callable[[Profile, int], None]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.on_arm = on_arm
-        """Called when a profile's next timer has moved forward: the partition's timers must know."""
+        self.armed = False
+        """The profile's next timer has moved forward: the partition's timers must know when the step is over."""
         self.out = Outputs()
         self.p = Profile(id="")
         self.tp = _NO_TOUCHPOINT
@@ -87,7 +86,7 @@ class Step:
         p = self.p
         if due < p.next_due:
             p.next_due = due
-            self.on_arm(p, due)
+            self.armed = True
 
     def trail(self) -> list[LastTouchpoint]:
         """The last touchpoints; for a timer, those until its due time: its record must not tell when it fired."""
