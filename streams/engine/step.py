@@ -10,9 +10,8 @@ from hashlib import blake2b
 
 from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
-from streams.definitions.model import Expression
 from streams.engine.facts import Facts
-from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.plan import SEPARATOR, Condition, Plan
 from streams.engine.state import Profile
 
 _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
@@ -95,8 +94,8 @@ class Step:
             return list(trail)
         return [step for step in trail if step.occurred_at <= self.t]
 
-    def holds(self, where: Expression | None) -> bool:
-        return where is None or where.test(self.facts)
+    def holds(self, where: Condition | None) -> bool:
+        return where is None or where(self.facts)
 
     def find(
         self,
