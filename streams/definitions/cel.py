@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final, Literal
 
 from cel_expr_python import cel
 
-from streams.definitions.cel_native import Run, Translator, Untranslatable, reference
+from streams.definitions.cel_native import Readers, Run, Translator, Untranslatable, reference
 from streams.definitions.cel_syntax import Call, Constant, Index, Node, Select, SyntaxFault, children, parse, walk
 from streams.definitions.cel_values import EvaluationError, doubles
 from streams.definitions.model import Facts
@@ -61,7 +61,7 @@ class CelFault(ValueError):  # noqa: N818 - what is wrong in a definition is a f
 class CelExpression:
     """A checked expression; equal text, scope and result make an equal expression."""
 
-    __slots__ = ("_program", "_run", "errors", "result", "scope", "text", "tree", "uses")
+    __slots__ = ("_program", "_run", "_test", "errors", "result", "scope", "text", "tree", "uses")
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class CelExpression:
         self.errors = 0
         self._program = program
         self._run: Run = run or self.evaluate_with_cel
+        self._test = self._tester(self._run)
 
     def __repr__(self) -> str:
         return f"CelExpression({self.text!r}, {self.scope!r}, {self.result!r})"
@@ -99,16 +100,29 @@ class CelExpression:
         return self._run != self.evaluate_with_cel
 
     def test(self, facts: Facts) -> bool:
-        try:
-            value = self._run(facts)
-        except EvaluationError:
-            self.errors += 1
+        return self._test(facts)
+
+    def bound(self, readers: Readers) -> Callable[[Any], bool]:
+        """``test`` for facts that those readers read: a condition is tested several times a touchpoint, and asking for
+        each variable by its name would cost as much as the rest."""
+        if not self.native:
+            return self._test
+        return self._tester(Translator(_names(self.scope), readers).run(self.tree))
+
+    def _tester(self, run: Run) -> Callable[[Any], bool]:
+        def test(facts: Any) -> bool:
+            try:
+                value = run(facts)
+            except EvaluationError:
+                self.errors += 1
+                return False
+            if value is True:
+                return True
+            if value is not False:
+                self.errors += 1
             return False
-        if value is True:
-            return True
-        if value is not False:
-            self.errors += 1
-        return False
+
+        return test
 
     def value(self, facts: Facts) -> Any:
         try:

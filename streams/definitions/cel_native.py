@@ -28,6 +28,8 @@ from streams.definitions.cel_values import EvaluationError, as_double, contains,
 from streams.definitions.model import Facts
 
 Run = Callable[[Facts], Any]
+Readers = Mapping[str, Callable[[Any], object]]
+"""Variable name -> how it is read from the facts that the expression will be given."""
 DYN: Final = "dyn"
 
 
@@ -59,6 +61,13 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_ORDER_OF_CONSTANT: Final[dict[str, Callable[[Run, Any], Run]]] = {
+    "<": lambda left, constant: lambda facts: left(facts) < constant,
+    "<=": lambda left, constant: lambda facts: left(facts) <= constant,
+    ">": lambda left, constant: lambda facts: left(facts) > constant,
+    ">=": lambda left, constant: lambda facts: left(facts) >= constant,
+}
+"""The commonest comparison, `orders >= 2.0`, without a call of the operator."""
 _NUMBERS: Final[dict[str, Callable[[Any, Any], float]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -74,10 +83,14 @@ _ORDERED: Final = (float, str, bool)
 
 
 class Translator:
-    """Tree -> closure, for one scope's variables (name -> CEL type)."""
+    """Tree -> closure, for one scope's variables (name -> CEL type).
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    With readers the closure reads variables by them; without, it asks the facts by name.
+    """
+
+    def __init__(self, names: Mapping[str, str], readers: Readers | None = None) -> None:
         self._names = names
+        self._readers = readers
 
     def run(self, node: Node) -> Run:
         return self._of(node)[0]
@@ -87,7 +100,8 @@ class Translator:
         name = reference(node, self._names)
         if name is not None:
             declared = self._names[name]
-            return (lambda facts: facts(name)), declared if declared in ("double", "string", "bool") else DYN
+            read: Run = self._readers[name] if self._readers is not None else lambda facts: facts(name)
+            return read, declared if declared in ("double", "string", "bool") else DYN
         match node:
             case Constant(kind="int" | "double", value=value):
                 return _constant(value), "double"
@@ -128,7 +142,7 @@ class Translator:
         if op in ("==", "!="):
             return _equality(left, right, node.right, known=known, negated=op == "!="), "bool"
         if op in _ORDER:
-            return _order(_ORDER[op], left, right, node.right, known=known), "bool"
+            return _order(op, left, right, node.right, known=known), "bool"
         if op == "in":
             return _in(left, right, node.right), "bool"
         if op not in _NUMBERS:
@@ -272,11 +286,10 @@ def _choice(test: Run, yes: Run, no: Run) -> Run:
 
 def _equality(left: Run, right: Run, node: Node, *, known: bool, negated: bool) -> Run:
     if known:
-        same: Callable[[Any, Any], bool] = operator.ne if negated else operator.eq
         if isinstance(node, Constant):
             constant = node.value
-            return lambda facts: same(left(facts), constant)
-        return lambda facts: same(left(facts), right(facts))
+            return (lambda facts: left(facts) != constant) if negated else (lambda facts: left(facts) == constant)
+        return (lambda facts: left(facts) != right(facts)) if negated else (lambda facts: left(facts) == right(facts))
     if isinstance(node, Constant) and isinstance(node.value, str):
         # Nothing but an equal str equals a str, so no look at the types is needed.
         text = node.value
@@ -286,10 +299,10 @@ def _equality(left: Run, right: Run, node: Node, *, known: bool, negated: bool) 
     return lambda facts: equal(left(facts), right(facts))
 
 
-def _order(test: Callable[[Any, Any], bool], left: Run, right: Run, node: Node, *, known: bool) -> Run:
+def _order(op: str, left: Run, right: Run, node: Node, *, known: bool) -> Run:
+    test = _ORDER[op]
     if known and isinstance(node, Constant):
-        constant = node.value
-        return lambda facts: test(left(facts), constant)
+        return _ORDER_OF_CONSTANT[op](left, node.value)
     if known:
         return lambda facts: test(left(facts), right(facts))
 

@@ -30,6 +30,9 @@ class Expression(Protocol):
     def test(self, facts: Facts) -> bool:
         """True if it is true; an evaluation error is false and counted."""
 
+    def bound(self, readers: Mapping[str, Callable[[Any], object]]) -> Callable[[Any], bool]:
+        """``test`` for facts that are read by these functions, one for each variable, instead of asked by name."""
+
     def value(self, facts: Facts) -> Any:
         """Its value as str, float, bool, list or dict; None on an evaluation error (counted)."""
 

@@ -58,7 +58,7 @@ class Engine:
         self._import_marks = 0
         self._unused: dict[str, int] = {}
         self._expected_stale: set[str] = set()
-        self._step = Step(self.plan, self.store.push)
+        self._step = Step(self.plan)
         self._step.stale_ids = self._expected_stale
         self._step.start_issuing_at = start_issuing_at
 
@@ -96,7 +96,7 @@ class Engine:
         if self.watermark is None:
             return None
         while (entry := self.store.first()) is not None:
-            p = self.store.get(entry[2])
+            p = self.store.get(entry[1])
             assert p is not None  # noqa: S101 - first() has just seen it
             if self._recount(p) == entry[0]:
                 return entry[0] + EPSILON
@@ -170,6 +170,9 @@ class Engine:
                 p = self._new_profile(profile_id, t)
             self._apply(p, tp, t, event, route)
             processed += 1
+            if step.armed:
+                step.armed = False
+                store.push(step.p, step.p.next_due)
             if heap[0][0] < watermark:
                 self._fire_partition(watermark)
         counts.processed += processed
@@ -281,9 +284,9 @@ class Engine:
 
     def _new_profile(self, profile_id: str, t: int) -> Profile:
         p = Profile(profile_id, last_seen=t)
-        p.next_due = due = t + self.plan.time.forget_after_ms
+        p.next_due = t + self.plan.time.forget_after_ms
         self.store.add(p)
-        self.store.push(p, due)
+        self._step.armed = True
         return p
 
     def _first_seen(self, p: Profile, t: int) -> None:
@@ -354,8 +357,9 @@ class Engine:
     def _recount(self, p: Profile) -> int:
         """When the profile's next timer is due, exactly; noted in the profile and the heap."""
         due = next_due(self._step, p)
-        if due != p.next_due:
+        if due != p.next_due or self._step.armed:
             p.next_due = due
+            self._step.armed = False
             self.store.push(p, due)
         return due
 
@@ -378,17 +382,22 @@ class Engine:
         """All timers that the watermark has passed, in the order (due, customer, rule); whose they were."""
         store = self.store
         fired: list[str] = []
+        step = self._step
         while (entry := store.first()) is not None and entry[0] < watermark:
-            p = store.get(entry[2])
+            p = store.get(entry[1])
             assert p is not None  # noqa: S101 - first() has just seen it
-            if self._recount(p) != entry[0]:
-                continue
-            timer = next_timer(self._step, p)
-            if timer is None:
-                continue
-            fired.append(p.id)
-            if self._fire(p, timer):
-                self._recount(p)
+            due = next_due(step, p)
+            if due == entry[0]:
+                timer = next_timer(step, p)
+                assert timer is not None  # noqa: S101 - without ``only`` there is at least the forgetting
+                fired.append(p.id)
+                if not self._fire(p, timer):
+                    continue
+                due = next_due(step, p)
+                step.armed = False
+            p.next_due = due
+            if due != entry[0]:  # else more is due at the same instant, and the entry stays
+                store.postpone(p, due)
         return fired
 
     def _fire(self, p: Profile, timer: Timer) -> bool:

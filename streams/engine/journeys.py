@@ -285,7 +285,7 @@ def _leave(step: Step, journey: JourneyPlan, ik: str, inst: Instance, dirty: int
     for stage, condition, reads in journey.leaves:
         if not reads & dirty or stage.rank > held.rank or stage.name not in inst.entered:
             continue
-        if not condition.test(step.facts):
+        if not condition(step.facts):
             continue
         below = [s for s in journey.stages.values() if s.rank < stage.rank and s.name in inst.entered]
         if not below:

@@ -6,7 +6,7 @@ but the cache of routes for event names that no rule names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,6 @@ from streams.definitions.model import (
     Friction,
     Journey,
     Preset,
-    Segment,
     Sequence,
     Stage,
     Stalled,
@@ -36,6 +35,10 @@ from streams.engine.scoring.plan import RiskPlan, RiskPlans
 SEPARATOR: Final = "\x1f"
 ROUTES_KEPT: Final = 4096
 """Routes for unknown event names beyond this are made anew each time: producers may invent names without end."""
+
+
+Condition = Callable[[facts.Facts], bool]
+"""An expression's test, with the readers of its variables bound to it."""
 
 
 @dataclass(slots=True)
@@ -98,7 +101,7 @@ class JourneyPlan:
     """0: an instance does not expire."""
     stages: dict[str, StagePlan] = field(default_factory=dict)
     """In order of rank."""
-    leaves: tuple[tuple[StagePlan, Expression, int], ...] = ()
+    leaves: tuple[tuple[StagePlan, Condition, int], ...] = ()
     """(stage, condition, facts it reads), lowest rank first."""
     milestones: tuple[tuple[str, int], ...] = ()
     """(name, n-th goal)."""
@@ -107,7 +110,8 @@ class JourneyPlan:
 
 @dataclass(slots=True)
 class SegmentPlan:
-    segment: Segment
+    name: str
+    holds: Condition
     reads: int
 
 
@@ -120,14 +124,14 @@ class ActionPlan:
 @dataclass(slots=True)
 class JourneyRoute:
     journey: JourneyPlan
-    entries: tuple[tuple[StagePlan, Expression | None], ...]
+    entries: tuple[tuple[StagePlan, Condition | None], ...]
     """Highest stage first."""
-    goals: tuple[Expression | None, ...]
+    goals: tuple[Condition | None, ...]
     belongs: bool
     """A fact that leave_when reads: it belongs without a condition."""
 
 
-Ref = tuple[RulePlan, Expression | None]
+Ref = tuple[RulePlan, Condition | None]
 
 
 @dataclass(slots=True)
@@ -143,16 +147,16 @@ class Route:
     handled: bool = False
     journeys: tuple[JourneyRoute, ...] = ()
     counts: tuple[Ref, ...] = ()
-    sequences: tuple[tuple[RulePlan, int, Expression | None], ...] = ()
+    sequences: tuple[tuple[RulePlan, int, Condition | None], ...] = ()
     ended_absences: tuple[Ref, ...] = ()
     started_absences: tuple[Ref, ...] = ()
     presets: tuple[tuple[RulePlan, ClickPreset], ...] = ()
-    cancels: dict[str, tuple[Expression | None, ...]] = field(default_factory=dict)
+    cancels: dict[str, tuple[Condition | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
     has_goals: bool = False
     kind: str | None = None
     """Kind of touchpoint, for the features of risks."""
-    decides: tuple[tuple[RiskPlan, Expression | None], ...] = ()
+    decides: tuple[tuple[RiskPlan, Condition | None], ...] = ()
     """Risks whose labels it may decide."""
 
 
@@ -169,7 +173,10 @@ class Plan:
         self.waiting_presets: dict[str, ClickPreset] = {}
         """Those that wait for silence."""
         self.leave_reads = 0
-        self.segments = tuple(SegmentPlan(s, facts.groups(s.where.uses)) for s in definition.segments)
+        self.segments = tuple(
+            SegmentPlan(s.name, s.where.bound(facts.READERS), facts.groups(s.where.uses)) for s in definition.segments
+        )
+        self._segments_of: dict[int, tuple[SegmentPlan, ...]] = {}
         self.segment_names = frozenset(s.name for s in definition.segments)
         self.segment_reads = 0
         for segment in self.segments:
@@ -198,7 +205,9 @@ class Plan:
                 self._route(name).actor = info.actor
         for route in self.routes.values():
             route.known = route.known or route.named or route.handled
-        if any(v.startswith("session.") for j in self.journeys.values() for _, e, _ in j.leaves for v in e.uses):
+        stages = (stage for journey in definition.journeys for stage in journey.stages)
+        leaves = (stage.leave_when for stage in stages if stage.leave_when is not None)
+        if any(variable.startswith("session.") for expression in leaves for variable in expression.uses):
             self.session_timer = True
         self._close_refs()
 
@@ -211,6 +220,14 @@ class Plan:
             self._count_kind(found)
             if len(self.routes) < ROUTES_KEPT:
                 self.routes[event] = found
+        return found
+
+    def segments_of(self, dirty: int) -> tuple[SegmentPlan, ...]:
+        """Those that read one of the moved facts, or segments, in their order. There are few combinations."""
+        found = self._segments_of.get(dirty)
+        if found is None:
+            may_move = dirty | facts.SEGMENTS if self.segment_reads & dirty else 0
+            found = self._segments_of[dirty] = tuple(s for s in self.segments if s.reads & may_move)
         return found
 
     def _route(self, event: str) -> Route:
@@ -232,18 +249,18 @@ class Plan:
             tier = tiers.get(stage.name, tier)
             plan.stages[stage.name] = StagePlan(stage, stage.name, rank, tier)
         plan.leaves = tuple(
-            (plan.stages[s.name], s.leave_when, facts.groups(s.leave_when.uses))
+            (plan.stages[s.name], s.leave_when.bound(facts.READERS), facts.groups(s.leave_when.uses))
             for s in journey.stages
             if s.leave_when is not None
         )
         plan.milestones = tuple((m.name, m.nth) for m in self.definition.milestones if m.goal == journey.name)
-        entries: dict[str, list[tuple[StagePlan, Expression | None]]] = {}
+        entries: dict[str, list[tuple[StagePlan, Condition | None]]] = {}
         for stage_plan in reversed(plan.stages.values()):
             for ref in stage_plan.stage.on:
-                entries.setdefault(ref.event, []).append((stage_plan, ref.where))
-        goals: dict[str, list[Expression | None]] = {}
+                entries.setdefault(ref.event, []).append((stage_plan, _condition(ref)))
+        goals: dict[str, list[Condition | None]] = {}
         for ref in journey.goal.on:
-            goals.setdefault(ref.event, []).append(ref.where)
+            goals.setdefault(ref.event, []).append(_condition(ref))
         moved: set[str] = set()
         for _, _, reads in plan.leaves:
             self.leave_reads |= reads
@@ -274,15 +291,15 @@ class Plan:
         self.rules[plan.key] = journey.rules[friction.name] = plan
         if isinstance(rule, Count):
             for ref in rule.on:
-                self._named(ref).counts += ((plan, ref.where),)
+                self._named(ref).counts += ((plan, _condition(ref)),)
         elif isinstance(rule, Sequence):
             for k, ref in enumerate(rule.of):
-                self._named(ref).sequences += ((plan, k, ref.where),)
+                self._named(ref).sequences += ((plan, k, _condition(ref)),)
         elif isinstance(rule, Absence):
             for ref in rule.of:
-                self._named(ref).ended_absences += ((plan, ref.where),)
+                self._named(ref).ended_absences += ((plan, _condition(ref)),)
             for ref in rule.after:
-                self._named(ref).started_absences += ((plan, ref.where),)
+                self._named(ref).started_absences += ((plan, _condition(ref)),)
         elif isinstance(rule, Stalled):
             stage = journey.stages[rule.stage]
             stage.stalled += (plan,)
@@ -302,7 +319,7 @@ class Plan:
             self.by_kind[when.signal] = (*self.by_kind.get(when.signal, ()), (plan, when))
         for ref in plan.action.cancel_on:
             cancels = self._named(ref).cancels
-            cancels[plan.action.name] = (*cancels.get(plan.action.name, ()), ref.where)
+            cancels[plan.action.name] = (*cancels.get(plan.action.name, ()), _condition(ref))
 
     def _add_risks(self) -> None:
         for risk in self.risks.values():
@@ -310,7 +327,7 @@ class Plan:
                 # Staying counts for whom the touchpoint counts; what comes true may be told by anyone.
                 route = self._route(ref.event) if risk.without else self._named(ref)
                 route.known = True
-                route.decides += ((risk, ref.where),)
+                route.decides += ((risk, _condition(ref)),)
         if self.scoring.reads & facts.ORDERS:
             self._route("Order Cancelled").named = True
 
@@ -339,6 +356,10 @@ class Plan:
         for route in self.routes.values():
             route.known = route.known or route.named or route.handled
             route.has_goals = any(jr.goals for jr in route.journeys)
+
+
+def _condition(ref: EventRef) -> Condition | None:
+    return ref.where.bound(facts.READERS) if ref.where is not None else None
 
 
 def _expressions(action: Action) -> Iterable[Expression]:

@@ -9,13 +9,11 @@ from streams.engine.step import Step
 def observe(step: Step) -> None:
     p = step.p
     dirty = step.dirty | (facts.ALWAYS if step.counting else 0)
-    if not step.plan.segment_reads & dirty:
-        return
-    for plan in step.plan.segments:
-        if not plan.reads & dirty:
-            continue
-        name = plan.segment.name
-        now = plan.segment.where.test(step.facts)
+    for segment in step.plan.segments_of(dirty):
+        if not segment.reads & dirty:
+            continue  # it reads segments, and none has changed so far
+        name = segment.name
+        now = segment.holds(step.facts)
         if now == (name in p.segments):
             continue
         if now:

@@ -198,8 +198,9 @@ def next_due(blob: bytes) -> int:
 def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
     """Encoding of at most ``limit`` bytes and the number of pieces dropped to get there.
 
-    Order: the older half of the trail, then of the snapshots that wait for labels, of the ids for deduplication, then windows, once-per contents, traits and
-    cart lines, newest kept. Open journeys, deadlines and triggers are never dropped.
+    Order: the older half of the trail, then of the snapshots that wait for labels, then of the ids for deduplication,
+    then windows, once-per contents, traits and cart lines, newest kept. Open journeys, deadlines and triggers are never
+    dropped.
     """
     blob = encode(p)
     dropped = 0

@@ -6,14 +6,12 @@ touchpoint that finds nothing allocates nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 
 from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
-from streams.definitions.model import Expression
 from streams.engine.facts import Facts
-from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.plan import SEPARATOR, Condition, Plan
 from streams.engine.scoring.scorer import Scorer
 from streams.engine.state import Profile
 
@@ -22,6 +20,7 @@ _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
 
 class Step:
     __slots__ = (
+        "armed",
         "cause",
         "counting",
         "dirty",
@@ -32,7 +31,6 @@ class Step:
         "goals",
         "models",
         "now_ms",
-        "on_arm",
         "out",
         "p",
         "plan",
@@ -44,10 +42,10 @@ class Step:
         "watermark",
     )
 
-    def __init__(self, plan: Plan, on_arm: Callable[[Profile, int], None]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.on_arm = on_arm
-        """Called when a profile's next timer has moved forward: the partition's timers must know."""
+        self.armed = False
+        """The profile's next timer has moved forward: the partition's timers must know when the step is over."""
         self.out = Outputs()
         self.p = Profile(id="")
         self.tp = _NO_TOUCHPOINT
@@ -94,7 +92,7 @@ class Step:
         p = self.p
         if due < p.next_due:
             p.next_due = due
-            self.on_arm(p, due)
+            self.armed = True
 
     def trail(self) -> list[LastTouchpoint]:
         """The last touchpoints; for a timer, those until its due time: its record must not tell when it fired."""
@@ -103,8 +101,8 @@ class Step:
             return list(trail)
         return [step for step in trail if step.occurred_at <= self.t]
 
-    def holds(self, where: Expression | None) -> bool:
-        return where is None or where.test(self.facts)
+    def holds(self, where: Condition | None) -> bool:
+        return where is None or where(self.facts)
 
     def find(
         self,

@@ -6,12 +6,13 @@ touched for long costs its encoded bytes only; a restore decodes nothing.
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
 from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due, shed
 
-Entry = tuple[int, bytes, str]
+Entry = tuple[int, str]
+"""(due, profile id). Python compares texts by code point, which is the order of their UTF-8 bytes (semantics)."""
 HEAP_ROOM: Final = 1000
 """Superseded timers that may always wait in the heap."""
 
@@ -52,14 +53,18 @@ class Store:
 
     def push(self, p: Profile, due: int) -> None:
         heap = self.heap
-        heappush(heap, (due, p.id.encode(), p.id))
+        heappush(heap, (due, p.id))
         if len(heap) > self.heap_limit:
             self._tidy()
+
+    def postpone(self, p: Profile, due: int) -> None:
+        """The earliest entry of the heap is that profile's, and its timer is due later: what ``push`` does, at once."""
+        heapreplace(self.heap, (due, p.id))
 
     def _tidy(self) -> None:
         """Drop what is superseded: a timer far ahead, moved on with each visit, would wait there for its time."""
         heap = self.heap
-        heap[:] = [entry for entry in dict.fromkeys(heap) if self._due(entry[2]) == entry[0]]
+        heap[:] = [entry for entry in dict.fromkeys(heap) if self._due(entry[1]) == entry[0]]
         heapify(heap)
         self.heap_limit = 2 * len(heap) + HEAP_ROOM
 
@@ -76,7 +81,7 @@ class Store:
         heap = self.heap
         while heap:
             entry = heap[0]
-            if self._due(entry[2]) == entry[0]:
+            if self._due(entry[1]) == entry[0]:
                 return entry
             heappop(heap)
         return None
@@ -112,6 +117,6 @@ class Store:
         self.cold_bytes = sum(map(len, self.cold.values()))
         self.hot = {}
         self.touched = {}
-        self.heap = [(next_due(blob), key[skip:], key[skip:].decode()) for key, blob in records.items()]
+        self.heap = [(next_due(blob), profile_id) for profile_id, blob in self.cold.items()]
         heapify(self.heap)
         self.heap_limit = 2 * len(self.heap) + HEAP_ROOM

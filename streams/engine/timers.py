@@ -7,9 +7,11 @@ beside it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, date, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from streams.definitions.model import DAY_MS
 from streams.engine import actions, deadlines, friction, journeys, sessions
 from streams.engine.plan import SEPARATOR, Plan, Route
 from streams.engine.scoring import labels, scores
@@ -18,6 +20,7 @@ from streams.engine.step import Step
 
 SESSION, DEADLINE, INSTANCE, EXPIRY, ANNIVERSARY, LABEL, SCORE, FORGET = range(8)
 """Order at one instant."""
+EPOCH: Final = date(1970, 1, 1)
 
 
 class Timer(NamedTuple):
@@ -75,19 +78,8 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
     ``calendar``, the first that decides something still open: no anniversary, no score or label and no forgetting."""
     plan = step.plan
     best: Timer | None = None
-    if only is None and calendar:
-        best = Timer(p.last_seen + plan.time.forget_after_ms, FORGET, 0, "forget", "")
-        for name in plan.anniversaries:
-            passed = p.anniversaries.get(name)
-            if passed is not None:
-                best = min(best, Timer(passed[1], ANNIVERSARY, 0, "anniversary", name))
-        for n, (name, risk) in enumerate(p.risks.items()):
-            if risk.matures:
-                best = min(best, Timer(risk.matures, LABEL, n, "label", name))
-            if risk.due:
-                best = min(best, Timer(risk.due, SCORE, n, "score", name))
     if only is None and p.session_start and (plan.session_timer or any(i.session_end for i in p.triggers)):
-        best = _earlier(best, Timer(sessions.end_of(step, p), SESSION, 0, "session", ""))
+        best = Timer(sessions.end_of(step, p), SESSION, 0, "session", "")
     for ik, inst in p.open.items():
         if only is None or any(jr.journey.name == inst.journey for jr in only.journeys):
             best = _of_instance(plan, ik, inst, best)
@@ -97,9 +89,8 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
             continue
         if only is not None and not any(r is rule for r, _ in (*only.ended_absences, *only.started_absences)):
             continue
-        timer = Timer(absence[0], DEADLINE, rule.order, "absence", key)
-        if best is None or timer < best:
-            best = timer
+        if best is None or absence[0] <= best.due:
+            best = _earlier(best, Timer(absence[0], DEADLINE, rule.order, "absence", key))
     if only is None:
         for key, preset in plan.waiting_presets.items():
             state = p.clicks.get(key)
@@ -116,7 +107,22 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
         ):
             continue
         due = sessions.end_of(step, p) if issued.session_end else trigger.expires_at
-        best = _earlier(best, Timer(due, EXPIRY, n, "trigger", trigger.trigger_id))
+        if best is None or due <= best.due:
+            best = _earlier(best, Timer(due, EXPIRY, n, "trigger", trigger.trigger_id))
+    if only is None and calendar:
+        # Far away mostly, so they are looked at when there is something nearer to compare with.
+        for name in plan.anniversaries:
+            passed = p.anniversaries.get(name)
+            if passed is not None and (best is None or passed[1] <= best.due):
+                best = _earlier(best, Timer(passed[1], ANNIVERSARY, 0, "anniversary", name))
+        for n, (name, risk) in enumerate(p.risks.items()):
+            if risk.matures and (best is None or risk.matures <= best.due):
+                best = _earlier(best, Timer(risk.matures, LABEL, n, "label", name))
+            if risk.due and (best is None or risk.due <= best.due):
+                best = _earlier(best, Timer(risk.due, SCORE, n, "score", name))
+        due = p.last_seen + plan.time.forget_after_ms
+        if best is None or due < best.due:
+            best = Timer(due, FORGET, 0, "forget", "")
     return best
 
 
@@ -128,16 +134,18 @@ def _of_instance(plan: Plan, ik: str, inst: Instance, best: Timer | None) -> Tim
     journey = plan.journeys.get(inst.journey)
     if journey is None:
         return best
-    if inst.due:
+    if inst.due and (best is None or inst.due <= best.due):
         stage = journey.stages.get(inst.stage)
         order = stage.tier.order if stage is not None and stage.tier is not None else 0
         best = _earlier(best, Timer(inst.due, DEADLINE, order, "abandonment", ik))
     for name, watch in inst.stalled.items():
         rule = journey.rules.get(name)
-        if watch[0] and rule is not None:
+        if watch[0] and rule is not None and (best is None or watch[0] <= best.due):
             best = _earlier(best, Timer(watch[0], DEADLINE, rule.order, "stalled", f"{ik}\x1e{name}"))
     if journey.within_ms:
-        best = _earlier(best, Timer(inst.opened + journey.within_ms, INSTANCE, journey.order, "instance", ik))
+        ends = inst.opened + journey.within_ms
+        if best is None or ends <= best.due:
+            best = _earlier(best, Timer(ends, INSTANCE, journey.order, "instance", ik))
     return best
 
 
@@ -217,16 +225,23 @@ def _issued(p: Profile, trigger_id: str) -> Issued:
 
 def anniversary(first_seen: int, years: int) -> int:
     """The same day and time of day ``years`` later, UTC; 29 February counts on 1 March in other years."""
-    seconds, ms = divmod(first_seen, 1000)
-    start = datetime.fromtimestamp(seconds, UTC)
+    day, ms = divmod(first_seen, DAY_MS)
+    then = _same_day(day, years)
+    return NEVER if then is None else then * DAY_MS + ms
+
+
+@lru_cache(maxsize=1024)  # customers that are new on one day have the same anniversaries
+def _same_day(day: int, years: int) -> int | None:
+    """The day (counted from 1970) that many years later; None where the calendar ends."""
+    start = EPOCH + timedelta(days=day)
     year = start.year + years
-    if year > 9999:
-        return NEVER
+    if year > MAXYEAR:
+        return None
     try:
         then = start.replace(year=year)
     except ValueError:
-        then = start.replace(year=year, month=3, day=1)
-    return int(then.timestamp()) * 1000 + ms
+        then = date(year, 3, 1)
+    return (then - EPOCH).days
 
 
 EPSILON: Final = 1

@@ -7,7 +7,6 @@ that comes sooner. A label is decided by the touchpoint that decides it or by th
 from __future__ import annotations
 
 from array import array
-from sys import byteorder
 from typing import Final
 
 from streams.contracts.outputs import Example
@@ -19,9 +18,11 @@ from streams.engine.step import Step, derived_id
 WAITING: Final = 40
 """Snapshots of one risk that wait for their labels; a score beyond is made, but teaches nothing."""
 
+_BIG_ENDIAN: Final = array("H", [1]).tobytes() == b"\0\1"
+
 
 def pack(values: array[float]) -> bytes:
-    if byteorder == "big":
+    if _BIG_ENDIAN:
         values = array("f", values)
         values.byteswap()
     return values.tobytes()
@@ -29,7 +30,7 @@ def pack(values: array[float]) -> bytes:
 
 def unpack(packed: bytes) -> array[float]:
     values = array("f", packed)
-    if byteorder == "big":
+    if _BIG_ENDIAN:
         values.byteswap()
     return values
 
