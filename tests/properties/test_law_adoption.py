@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.compare import said, stored
-from tests.support.engines import Run
-from tests.support.worlds import STRESS, Log, carried_out, law, loaded, logs
+from tests.support.worlds import STRESS, Log, Run, carried_out, law, loaded, logs
+
+pytestmark = pytest.mark.usefixtures("scoring")
 
 PAYMENT = "      payment: {on: [Payment Info Entered], critical: true}\n"
 CHECKOUT = "      checkout: {on: [{event: page, where: \"properties.path == '/checkout'\"}]}\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.compare import said, said_of, stored
-from tests.support.engines import T0, Run, plain, touchpoint
-from tests.support.worlds import CUSTOMERS, Log, carried_out, law, loaded, logs
+from tests.support.engines import T0, plain, touchpoint
+from tests.support.worlds import CUSTOMERS, Log, Run, carried_out, law, loaded, logs
+
+pytestmark = pytest.mark.usefixtures("scoring")
 
 
 @law()
@@ -114,7 +117,7 @@ def test_adopting_the_same_definition_changes_nothing_and_ids_do_not_know_its_nu
             assert adopting.engine.changed() == []
         plain_run.hear(one)
         adopting.hear(one)
-    for listed in (adopting.signals, adopting.triggers, adopting.decisions):
+    for listed in (adopting.signals, adopting.triggers, adopting.decisions, adopting.examples):
         for found in listed:
             assert found.definition >= 4
             found.definition = 0

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from copy import copy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,10 @@ from streams.contracts.touchpoint import Touchpoint
 from streams.engine.state import Profile, decode
 from streams.engine.step import derived_id
 from tests.support.compare import said, stored
-from tests.support.engines import T0, D, Run, plain, touchpoint
-from tests.support.worlds import CUSTOMERS, FORGET, STRESS, UNHEARD, Log, carried_out, law, loaded, logs
+from tests.support.engines import T0, D, plain, touchpoint
+from tests.support.worlds import CUSTOMERS, FORGET, STRESS, UNHEARD, Log, Run, carried_out, law, loaded, logs
+
+pytestmark = pytest.mark.usefixtures("scoring")
 
 LONG_LIVED = STRESS.replace("forget_after: 2d", "forget_after: 400d")
 
@@ -237,7 +240,7 @@ def test_an_idle_profile_is_freed_and_one_that_returns_starts_clean(log: Log) ->
     assert all(len(records) == 2 for records in lives(used.triggers).values())
     assert used.totals["evicted"] >= alive
     for run in (used, fresh):
-        run.signals, run.triggers, run.decisions, run.customers = [], [], [], {}
+        run.signals, run.triggers, run.decisions, run.examples, run.customers = [], [], [], [], {}
         run.hear(*again)
     a, b = said(used), said(fresh)
     del a["totals"], b["totals"]

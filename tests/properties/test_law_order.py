@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.facts import cart_lines
+from streams.engine.scoring.state import Activity
 from streams.engine.state import Profile, decode
 from tests.support.compare import said_of
-from tests.support.engines import Run
-from tests.support.worlds import (
-    CUSTOMERS,
-    DESK,
-    KINDS,
-    LATENESS,
-    LIFE,
-    SCREEN,
-    SHOP,
-    Log,
-    law,
-    loaded,
-    logs,
-)
+from tests.support.worlds import CUSTOMERS, DESK, KINDS, LATENESS, LIFE, SCREEN, SHOP, Log, Run, law, loaded, logs
+
+pytestmark = pytest.mark.usefixtures("scoring")
 
 NAMED_ELSEWHERE = {"Order Shipped", "Queued", "Agent Replied", "Case Resolved", "Message Handled"}
 """Not the customer's own: they wait for nobody's deadlines but those of the rules that name them (rule 6)."""
@@ -101,7 +92,18 @@ def contents(p: Profile) -> dict[str, Any]:
         "goals": p.goals,
         "windows": counts,
         "trail": [(s.event_id, s.occurred_at) for s in p.trail],
+        "activity": activity(p.activity or Activity()),
     }
+
+
+def activity(a: Activity) -> tuple[Any, ...]:
+    return a.moved, a.first_order, a.orders, a.refunds, a.visits, a.runs
+
+
+def sums(p: Profile) -> dict[str, list[float]]:
+    """Those of features that depend on no deadline, as friction and triggers do."""
+    found = p.activity.sums if p.activity is not None else {}
+    return {name: held for name, held in found.items() if name not in {"friction", "issued"}}
 
 
 CUSTOMERS_OWN = [k for k in KINDS if k[0] not in NAMED_ELSEWHERE and "actor" not in k[1]]
@@ -118,4 +120,5 @@ def test_a_shuffle_inside_a_customer_gives_the_same_counts_windows_and_contents(
     assert a.keys() == b.keys()
     for key in a:
         assert contents(decode(a[key])) == contents(decode(b[key]))
+        assert sums(decode(a[key])) == {n: pytest.approx(x, rel=1e-9) for n, x in sums(decode(b[key])).items()}
     assert straight.totals["processed"] == mixed.totals["processed"] == len(log)

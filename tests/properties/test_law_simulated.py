@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files, shipped
-from streams.definitions.model import Definition
+from streams.definitions.model import Band, Definition
 from streams.engine.state import MAX_BYTES
 from streams.tools.simulator import Disturbance, generate
 from tests.support.compare import said, stored
-from tests.support.engines import T0, Run
+from tests.support.engines import T0, D, H, Run
+from tests.support.risks import linear, risk, with_risks
+
+pytestmark = pytest.mark.usefixtures("scoring")
 
 TOUCHPOINTS = 4_000
 
 
+BANDS = (Band("low", 0.0), Band("high", 0.5))
+STANDARD = risk("leaving", horizon_ms=1 * D, every_ms=4 * H, spread=True, features=(), bands=BANDS)
+MODEL = linear(STANDARD, {"days_since_touchpoint": 3.0, "orders": -0.5, "friction_30d": 0.2, "view_30d": -0.1})
+
+
 @pytest.fixture(scope="module")
-def definition() -> Definition:
-    return load_files([shipped("shop"), shipped("service")])
+def definition(scoring: bool) -> Definition:
+    found = load_files([shipped("shop"), shipped("service")])
+    return with_risks(found, STANDARD) if scoring else found
+
+
+def begun(definition: Definition, **options: Any) -> Run:
+    run = Run(definition, **options)
+    if definition.risks:
+        run.adopt_model(MODEL)
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +47,7 @@ def log() -> Sequence[Touchpoint]:
 
 
 def test_batches_restarts_and_cold_profiles_change_nothing(definition: Definition, log: Sequence[Touchpoint]) -> None:
-    whole, each, restarting = Run(definition), Run(definition), Run(definition, hot_profiles=20)
+    whole, each, restarting = begun(definition), begun(definition), begun(definition, hot_profiles=20)
     whole.hear(*log)
     each.hear_each(log)
     for start in range(0, len(log), 150):
@@ -47,11 +64,14 @@ def test_batches_restarts_and_cold_profiles_change_nothing(definition: Definitio
     assert whole.totals["skew_corrected"] > 20
     kinds = {s.kind for s in whole.signals}
     assert {"stage_entered", "stage_left", "goal_reached", "abandonment", "friction", "milestone"} <= kinds
+    if definition.risks:
+        assert "churn_risk" in kinds
+        assert {e.label for e in whole.examples} == {False, True}
     assert {"issued", "cancelled", "expired"} <= {t.status for t in whole.triggers}
 
 
 def test_the_books_balance(definition: Definition, log: Sequence[Touchpoint]) -> None:
-    run = Run(definition)
+    run = begun(definition)
     run.hear(*log)
     totals = run.totals
     assert len(log) == totals["processed"] + totals["duplicate"] + totals["too_late"] + totals["rejected"]
@@ -64,7 +84,7 @@ def test_the_books_balance(definition: Definition, log: Sequence[Touchpoint]) ->
 def test_an_idle_clock_between_batches_is_repeated_by_its_journal(
     definition: Definition, log: Sequence[Touchpoint]
 ) -> None:
-    live, replay = Run(definition, hot_profiles=20), Run(definition)
+    live, replay = begun(definition, hot_profiles=20), begun(definition)
     journal: dict[int, list[int]] = {}
     for start in range(0, len(log), 200):
         live.hear(*log[start : start + 200])

@@ -16,6 +16,7 @@ def said(run: Run) -> dict[str, Any]:
         "signals": plain(run.signals),
         "triggers": plain(run.triggers),
         "decisions": plain(run.decisions),
+        "examples": plain(run.examples),
         "customers": plain(run.customers),
         "totals": run.totals,
     }
@@ -27,6 +28,7 @@ def said_of(run: Run, customer: str) -> dict[str, Any]:
         "signals": plain([s for s in run.signals if s.customer == customer]),
         "triggers": plain([t for t in run.triggers if t.customer == customer]),
         "decisions": plain([d for d in run.decisions if d.customer == customer]),
+        "examples": plain([e for e in run.examples if e.customer == customer]),
         "view": plain(run.customers.get(customer, "never shown")),
     }
 

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.contracts.outputs import Counts, Customer, Decision, Outputs, Signal, Trigger
+from streams.contracts.outputs import Counts, Customer, Decision, Example, Outputs, Signal, Trigger
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
 from streams.engine.engine import Engine
+from streams.engine.scoring.scorer import Scorer
 
 T0: Final = 1_767_571_200_000
 """2026-01-05T00:00:00Z."""
@@ -54,6 +55,9 @@ class Run:
         self.signals: list[Signal] = []
         self.triggers: list[Trigger] = []
         self.decisions: list[Decision] = []
+        self.examples: list[Example] = []
+        self.models: dict[str, Scorer] = {}
+        """Adopted, by risk."""
         self.customers: dict[str, Customer | None] = {}
         """Last view of each profile; None: forgotten."""
         self.views: list[tuple[str, Customer | None]] = []
@@ -83,6 +87,21 @@ class Run:
     def adopt(self, definition: Definition | str) -> Outputs:
         return self._take(self.engine.adopt(define(definition) if isinstance(definition, str) else definition))
 
+    def adopt_model(self, scorer: Scorer) -> Outputs:
+        out = self._take(self.engine.adopt_model(scorer))
+        self.models[scorer.risk] = scorer
+        return out
+
+    def risks(self, name: str | None = None) -> list[tuple[int, str | None]]:
+        """(ms after T0, band) of every churn_risk signal (of one risk), in order."""
+        return [
+            (s.time - T0, s.band) for s in self.signals if s.kind == "churn_risk" and (name is None or s.name == name)
+        ]
+
+    def labels(self, risk: str | None = None) -> list[tuple[int, int, bool]]:
+        """(scored, matured in ms after T0, label) of every example (of one risk), in order."""
+        return [(e.scored_at - T0, e.matured_at - T0, e.label) for e in self.examples if risk is None or e.risk == risk]
+
     def kinds(self, customer: str | None = None) -> list[tuple[str, str]]:
         """(kind, name) of every signal (of one customer), in order."""
         return [(s.kind, s.name) for s in self.signals if customer is None or s.customer == customer]
@@ -108,13 +127,17 @@ class Run:
         """Save everything and go on with a fresh engine that has restored it."""
         records = dict(self.save())
         partition_record = self.engine.partition_record()
+        models = self.engine.models
         self.engine = Engine(self.engine.definition, **options)
         self.engine.restore(records, partition_record)
+        for risk in models:
+            self.engine.adopt_model(self.models[risk])
 
     def _take(self, out: Outputs) -> Outputs:
         self.signals += out.signals
         self.triggers += out.triggers
         self.decisions += out.decisions
+        self.examples += out.examples
         self.stale += out.stale
         self.rejections += out.rejections
         self.customers |= out.customers

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_texts
-from streams.definitions.model import Definition
-from streams.engine.engine import Engine
+from streams.definitions.model import Definition, Risk
+from tests.support import engines
 from tests.support.engines import D, H, M, S, touchpoint
+from tests.support.risks import MODEL, RISKS, VALUE, with_risks
+from tests.support.risks import OWN as OWN_FEATURES
 
 _MORE: Final = int(os.environ.get("JOURNEY_TEST_LAWS", "1"))
 """Times as many examples, and other ones in each run."""
@@ -158,15 +160,34 @@ actions:
     cancel_on: [Survey Answered]
 """
 
-_loaded: dict[tuple[str, int], Definition] = {}
+_loaded: dict[tuple[str, int, int], Definition] = {}
 
 
-def loaded(text: str = STRESS, number: int = 0) -> Definition:
+class Scoring:
+    """Whether the laws are held to definitions with risks; ``tests/properties/conftest.py`` does both."""
+
+    on = False
+
+
+def loaded(text: str = STRESS, number: int = 0, risks: tuple[Risk, ...] = RISKS) -> Definition:
     """The definition of a text; each is checked once."""
-    found = _loaded.get((text, number))
+    key = (text, number, id(risks) if Scoring.on else 0)
+    found = _loaded.get(key)
     if found is None:
-        found = _loaded[text, number] = load_texts([("stress.journey.yaml", text)], number)
+        found = load_texts([("stress.journey.yaml", text)], number)
+        if Scoring.on:
+            found = with_risks(found, *risks, features=OWN_FEATURES, expected_value=VALUE)
+        _loaded[key] = found
     return found
+
+
+class Run(engines.Run):
+    """An engine whose risk has a model from the start."""
+
+    def __init__(self, definition: Definition, **options: Any) -> None:
+        super().__init__(definition, **options)
+        if any(MODEL.signature == risk.signature for risk in definition.risks):
+            self.adopt_model(MODEL)
 
 
 CUSTOMERS: Final = ("a", "b", "ü")
@@ -289,7 +310,7 @@ def carried_out(log: Log, definition: Definition, pause: int = 1) -> Log:
 
     It answers after ``pause`` more touchpoints; what it says depends on the trigger's id.
     """
-    engine = Engine(definition)
+    engine = Run(definition).engine
     out: Log = []
     waiting: list[tuple[int, Touchpoint]] = []
     for i, one in enumerate(log):
