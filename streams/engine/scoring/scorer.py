@@ -62,7 +62,7 @@ class LinearScorer:
         self.key = f"{model.name}@{model.version}"
         self.risk = model.name
         self.signature = model.signature
-        self.means = list(model.means)
+        self.means: Sequence[float] = list(model.means)
         # Standardising and calibrating are folded into the weights: what remains is one product.
         self._weights = [
             model.slope * w / s if s > 0.0 else 0.0 for w, s in zip(model.weights, model.scales, strict=True)
