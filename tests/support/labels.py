@@ -39,7 +39,7 @@ def learning(*challengers: Pipeline, champion: Pipeline = LINEAR, **changes: obj
 
 
 def example(n: int, label: bool, values: Sequence[float], *, score: float = 0.5, model: str = "prior") -> Example:
-    features = {name: value for name, value in zip(FEATURES, values, strict=True) if value == value}  # noqa: PLR0124
+    features = {name: value for name, value in zip(FEATURES, values, strict=True) if value == value}
     return Example(
         example_id=f"{n:016x}",
         customer=f"c{n % 97}",

@@ -10,7 +10,6 @@ from streams.contracts.outputs import Model
 from streams.definitions.model import Pipeline
 from streams.engine.scoring.scorer import LinearScorer
 from streams.learner.learner import REMEMBERED, Learner
-from streams.learner.snapshots import scorer_of
 from tests.support.labels import FEATURES, FOREST, KEY, LINEAR, TREE, example, examples, learning, risk
 
 
