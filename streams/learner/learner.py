@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from streams.contracts.outputs import Example, Model
 from streams.definitions.model import Risk
+from streams.engine.scoring.features import STANDARD
 from streams.engine.scoring.scorer import ModelRefused
 from streams.learner import frozen, pipelines, snapshots
 from streams.learner.columns import Columns
@@ -47,7 +48,8 @@ class Learner:
         self._key = key
         self._contenders = [Contender(p, risk.learning.window) for p in _pipelines(risk)]
         self._champion = 0
-        self._columns = Columns(risk.features)
+        self.features = risk.features or STANDARD
+        self._columns = Columns(self.features)
         self._labels: deque[bool] = deque(maxlen=risk.learning.window)
         self._issued: deque[tuple[float, bool]] = deque(maxlen=risk.learning.window)
         self._seen: dict[int, None] = {}
@@ -132,7 +134,7 @@ class Learner:
             signature=self.risk.signature,
             form="linear" if contender.linear else "river",
             algorithm=contender.name,
-            features=list(self.risk.features),
+            features=list(self.features),
             means=list(self._columns.means),
             slope=contender.calibration.slope,
             shift=contender.calibration.shift,
@@ -143,9 +145,7 @@ class Learner:
             definition=self.definition,
         )
         if contender.linear:
-            model.weights, model.means, model.scales, model.intercept = pipelines.linear(
-                contender.model, self.risk.features
-            )
+            model.weights, model.means, model.scales, model.intercept = pipelines.linear(contender.model, self.features)
             return model
         model.body = frozen.freeze(contender.model)
         return model if len(model.body) <= snapshots.BODY_MAX_BYTES else None
