@@ -32,16 +32,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"journey_{name}", text, labels, registry=self.registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"journey_{name}", text, labels, registry=self.registry)
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"journey_{name}", text, labels, buckets=buckets, registry=self.registry)
-
+        counter, gauge, histogram = self.counter, self.gauge, self.histogram
         # consumed = processed + duplicate + too_late + dead_letter + already_applied + abandoned + in flight
         self.consumed = counter(
             "events_consumed",
@@ -146,11 +137,38 @@ class Metrics:
         self.triggers = counter("triggers", "Triggers by what happened to them.", "action", "arm", "status")
         self.suppressed = counter("suppressed", "Decisions that issued nothing, by reason.", "reason")
         self.stages = counter("stage_transitions", "Stages entered and left.", "journey", "stage", "change")
+        self.examples = counter(
+            "examples",
+            "Labels that have matured, by what became true. No risk comes true, or all do: its horizon or its event "
+            "is not what was meant.",
+            "risk",
+            "label",
+        )
+        self.model_version = gauge(
+            "model_version", "Version of the model that scores a risk; 0: the prior does.", "risk", "partition"
+        )
+        self.models_refused = counter(
+            "models_refused",
+            "Snapshots of models that are not used: tampered, unsigned (or JOURNEY_LEARNER_KEY is not set), newer "
+            "(than this software), foreign (its body is more than a model), malformed, other_definition (no risk has "
+            "its features and labels; passes when the learner knows the new ones). Tampered, foreign: find out who "
+            "writes to the models topic.",
+            "reason",
+        )
         Info("journey_build", "Version of the software.", registry=self.registry).info({"version": __version__})
         for result in ("processed", "duplicate", "too_late", "dead_letter", "already_applied", "abandoned"):
             self.processed.labels(result)
         for result in ("committed", "aborted", "unknown", "fenced"):
             self.commits.labels(result)
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"journey_{name}", text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"journey_{name}", text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"journey_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def settled(self, tally: Tally, wall_s: float) -> None:
         """A transaction is certain: count what it did."""
@@ -193,6 +211,8 @@ class Metrics:
             self.triggers.labels(action, arm, status).inc(number)
         for reason, number in tally.not_issued.items():
             self.suppressed.labels(reason).inc(number)
+        for (risk, label), number in tally.examples.items():
+            self.examples.labels(risk, str(label).lower()).inc(number)
         for issued_at in tally.issued_for:
             self.latency.observe(max(0.0, wall_s - issued_at / 1000))
         self.state_records.inc(tally.state_records)
