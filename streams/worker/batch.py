@@ -22,7 +22,8 @@ from streams.worker.transactions import Message
 
 COUNTS: Final = (
     "processed", "late", "duplicate", "conflicting", "too_late", "skew_corrected", "skew_cut", "unassigned",
-    "preset_fields_missing", "evicted", "shed",
+    "preset_fields_missing", "evicted", "shed", "features_missing", "scores_unusable", "snapshots_full",
+    "labels_censored",
 )  # fmt: skip
 EXAMPLES_PARTITION: Final = 0
 
@@ -43,6 +44,8 @@ class Tally:
     """Event times of the triggers issued."""
     examples: Counter[tuple[str, bool]] = field(default_factory=Counter)
     """(risk, label) of the labels that matured."""
+    scores: list[tuple[str, float]] = field(default_factory=list)
+    """(risk, probability) of those that were made."""
     state_records: int = 0
     state_bytes: int = 0
     seconds: float = 0.0
@@ -93,6 +96,7 @@ class BatchBuilder:
             # One partition for all: its order is the order of learning.
             self._messages.append(Message(topics.examples, EXAMPLES_PARTITION, made.key, made.value, made.headers))
             tally.examples[example.risk, example.label] += 1
+        tally.scores += outputs.scores
         self._customers.update(outputs.customers)
         counts = outputs.counts
         for name in COUNTS:

@@ -23,6 +23,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 
 LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 RECORDS = (1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
 
@@ -112,7 +113,9 @@ class Metrics:
         self.noted = counter(
             "noted_events",
             "Peculiarities of touchpoints: conflicting (same id, other contents), skew_corrected, skew_cut, unassigned "
-            "(no instance to join), preset_fields_missing, evicted and shed (state let go).",
+            "(no instance to join), preset_fields_missing, evicted and shed (state let go); of scores: "
+            "features_missing (an expression of the definition failed), scores_unusable (a model gave no probability), "
+            "snapshots_full and labels_censored (scores that teach nothing).",
             "what",
         )
         self.dead_letters = counter(
@@ -137,6 +140,17 @@ class Metrics:
         self.triggers = counter("triggers", "Triggers by what happened to them.", "action", "arm", "status")
         self.suppressed = counter("suppressed", "Decisions that issued nothing, by reason.", "reason")
         self.stages = counter("stage_transitions", "Stages entered and left.", "journey", "stage", "change")
+        self.scores = histogram(
+            "churn_score",
+            "Scores made, by risk. All in one bin: the prior, or a model that has learned nothing.",
+            SCORES,
+            "risk",
+        )
+        self.labels_waiting = gauge(
+            "labels_waiting",
+            "Scores that wait for what comes to pass. Rises for ever: a horizon that never ends.",
+            "partition",
+        )
         self.examples = counter(
             "examples",
             "Labels that have matured, by what became true. No risk comes true, or all do: its horizon or its event "
@@ -150,7 +164,8 @@ class Metrics:
         self.models_refused = counter(
             "models_refused",
             "Snapshots of models that are not used: tampered, unsigned (or JOURNEY_LEARNER_KEY is not set), newer "
-            "(than this software), foreign (its body is more than a model), malformed, other_definition (no risk has "
+            "(than this software), foreign (its body is more than a model), malformed, gone (taken back while "
+            "it was read), signature, unknown_risk and other_definition (no risk has "
             "its features and labels; passes when the learner knows the new ones). Tampered, foreign: find out who "
             "writes to the models topic.",
             "reason",
@@ -200,6 +215,10 @@ class Metrics:
             "preset_fields_missing",
             "evicted",
             "shed",
+            "features_missing",
+            "scores_unusable",
+            "snapshots_full",
+            "labels_censored",
         ):
             if counts[what]:
                 self.noted.labels(what).inc(counts[what])
@@ -211,6 +230,9 @@ class Metrics:
             self.triggers.labels(action, arm, status).inc(number)
         for reason, number in tally.not_issued.items():
             self.suppressed.labels(reason).inc(number)
+        by_risk = {risk: self.scores.labels(risk) for risk in dict(tally.scores)}
+        for risk, score in tally.scores:
+            by_risk[risk].observe(score)
         for (risk, label), number in tally.examples.items():
             self.examples.labels(risk, str(label).lower()).inc(number)
         for issued_at in tally.issued_for:

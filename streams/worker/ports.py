@@ -56,6 +56,8 @@ class EnginePort(Protocol):
     @property
     def event_names_unused(self) -> dict[str, int]: ...
     @property
+    def labels_waiting(self) -> int: ...
+    @property
     def models(self) -> Mapping[str, str]:
         """Risk -> name@version of the model that scores it; absent: the prior does."""
 

@@ -222,6 +222,7 @@ class Processing:
         metrics.unused_events.labels(label).set(len(engine.event_names_unused))
         if engine.watermark is not None:
             metrics.watermark_lag.labels(label).set(max(0.0, wall_s - engine.watermark / 1000))
+        metrics.labels_waiting.labels(label).set(engine.labels_waiting)
         for risk in engine.definition.risks:
             metrics.model_version.labels(risk.name, label).set(version_of(engine.models.get(risk.name, "")))
 

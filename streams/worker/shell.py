@@ -248,7 +248,7 @@ class Shell:
         for gauge in (
             metrics.committed, metrics.state_entries, metrics.definition, metrics.unused_events, metrics.progress,
             metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left, metrics.paused,
-            metrics.model_version,
+            metrics.model_version, metrics.labels_waiting,
         ):  # fmt: skip
             gauge.remove_by_labels({"partition": label})
         metrics.lag.remove_by_labels({"topic": self.runtime.intake.topic, "partition": label})
