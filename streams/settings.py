@@ -43,6 +43,8 @@ LogFormat = Literal["auto", "json", "text"]
 
 ENVIRONMENT: Final = "JOURNEY_"
 FILE: Final = "JOURNEY_SETTINGS"
+KEY_LEAST: Final = 32
+"""Characters: 128 bits where it is hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,28 @@ class DeadLetterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnerSettings:
+    """``journey learn``, and the key that proves to the workers who has made a model."""
+
+    key: Secret | None = secret(
+        "Signs the learner's state and the models that are no plain numbers: the same for learner and workers, at "
+        "least 32 characters (`openssl rand -hex 32`)."
+    )
+    linger_ms: int = duration(
+        "2s", "How long the learner collects examples for a transaction; each writes its whole state.", least="0ms"
+    )
+    port: int = port(9107, "Port of the learner's /metrics, /livez and /readyz.")
+
+    def faults(self) -> list[str]:
+        found = []
+        if self.key is not None and len(self.key.reveal()) < KEY_LEAST:
+            found.append(
+                f"JOURNEY_LEARNER_KEY is shorter than {KEY_LEAST} characters; make one with `openssl rand -hex 32`"
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Where /metrics, /livez and /readyz answer."""
 
@@ -270,6 +294,7 @@ class Settings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     dead_letters: DeadLetterSettings = field(default_factory=DeadLetterSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
 
     @property
     def source(self) -> str:
@@ -295,8 +320,12 @@ class Settings:
         for name, value in (("APP", self.app), ("PREFIX", self.prefix)):
             if not value or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value) or len(value) > 60:
                 found.append(f"JOURNEY_{name}: {value!r} must be 1 to 60 of the characters a-z, A-Z, 0-9, - and _")
-        for group in (self.kafka, self.registry, self.group, self.batch, self.dead_letters, self.http):
+        for group in (
+            self.kafka, self.registry, self.group, self.batch, self.dead_letters, self.http, self.learner,
+        ):  # fmt: skip
             found += group.faults()
+        if self.learner.linger_ms * 4 > self.batch.transaction_timeout_ms:
+            found.append("JOURNEY_LEARNER_LINGER must be at most a quarter of JOURNEY_BATCH_TRANSACTION_TIMEOUT")
         return found
 
     def printed(self) -> dict[str, str]:

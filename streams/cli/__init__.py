@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, str]] = {
     # command: module:typer app or function
     "demo": "streams.cli.demo:demo",
     "run": "streams.cli.run:run",
+    "learn": "streams.cli.learn:learn",
     "partitions": "streams.cli.partitions:app",
     "validate": "streams.cli.definitions_validate:validate",
     "definitions": "streams.cli.definitions_apply:app",

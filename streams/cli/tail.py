@@ -26,6 +26,8 @@ class StreamName(StrEnum):
     DECISIONS = "decisions"
     DEAD_LETTERS = "dead-letters"
     JOURNAL = "journal"
+    EXAMPLES = "examples"
+    MODELS = "models"
 
 
 def tail(

@@ -320,4 +320,6 @@ class Outputs(msgspec.Struct, gc=False):
     stale: list[str] = []
     """Trigger ids that were decided ``stale`` because ``now_ms`` was past their expiry; the shell journals them."""
     examples: list[Example] = []
+    scores: list[tuple[str, float]] = []
+    """(risk, probability) of every score that was made; no record of its own."""
     counts: Counts = msgspec.field(default_factory=Counts)

@@ -36,6 +36,8 @@ class PartitionRecord(msgspec.Struct, array_like=True):
     importing: int = 0
     definition: int = 0
     unused: dict[str, int] = {}
+    waiting: int = 0
+    """Snapshots of scores that wait for their labels."""
 
 
 class Engine:
@@ -101,6 +103,11 @@ class Engine:
             if self._recount(p) == entry[0]:
                 return entry[0] + EPSILON
         return None
+
+    @property
+    def labels_waiting(self) -> int:
+        """Scores that wait for what comes to pass, as of the last ``changed``."""
+        return self.store.waiting
 
     @property
     def models(self) -> dict[str, str]:
@@ -251,7 +258,12 @@ class Engine:
     def partition_record(self) -> bytes:
         return msgspec.msgpack.encode(
             PartitionRecord(
-                self.watermark, self._step.start_issuing_at, self._import_marks, self.plan.number, self._unused
+                self.watermark,
+                self._step.start_issuing_at,
+                self._import_marks,
+                self.plan.number,
+                self._unused,
+                self.store.count(),
             )
         )
 
@@ -264,6 +276,7 @@ class Engine:
             self._step.start_issuing_at = record.start_issuing_at
             self._import_marks = record.importing
             self._unused = record.unused
+            self.store.waiting = record.waiting
         self._step.watermark = self.watermark or 0
 
     # -- inside ------------------------------------------------------------------------------------------------------

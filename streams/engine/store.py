@@ -27,6 +27,10 @@ class Store:
         self.heap: list[Entry] = []
         self.heap_limit = HEAP_ROOM
         self.cold_bytes = 0
+        self.waiting = 0
+        """Snapshots of scores that wait for their labels, as of the last count."""
+        self._counted: dict[str, int] = {}
+        """Hot profile -> how many of them are its own."""
 
     def __len__(self) -> int:
         return len(self.hot) + len(self.cold)
@@ -42,6 +46,8 @@ class Store:
                 return None
             self.cold_bytes -= len(blob)
             p = self.hot[profile_id] = decode(blob)
+            if p.risks:
+                self._counted[profile_id] = _waiting(p)
         return p
 
     def add(self, p: Profile) -> None:
@@ -50,6 +56,19 @@ class Store:
     def forget(self, p: Profile) -> None:
         del self.hot[p.id]
         self.touched[p.id] = None
+        self.waiting -= self._counted.pop(p.id, 0)
+
+    def count(self) -> int:
+        """Snapshots that wait for their labels, over all profiles."""
+        for p in self.touched.values():
+            if p is not None and p.risks:
+                self._count(p)
+        return self.waiting
+
+    def _count(self, p: Profile) -> None:
+        now = _waiting(p)
+        self.waiting += now - self._counted.get(p.id, 0)
+        self._counted[p.id] = now
 
     def push(self, p: Profile, due: int) -> None:
         heap = self.heap
@@ -98,6 +117,8 @@ class Store:
                 continue
             blob, pieces = shed(p)
             dropped += pieces
+            if p.risks:
+                self._count(p)
             records.append((key, blob))
         self.touched.clear()
         if len(self.hot) > self.limit:
@@ -107,6 +128,7 @@ class Store:
     def _cool(self) -> None:
         """Keep the half that was loaded last as objects."""
         for profile_id in list(self.hot)[: len(self.hot) - self.limit // 2]:
+            self._counted.pop(profile_id, None)
             blob = encode(self.hot.pop(profile_id))
             self.cold[profile_id] = blob
             self.cold_bytes += len(blob)
@@ -117,6 +139,11 @@ class Store:
         self.cold_bytes = sum(map(len, self.cold.values()))
         self.hot = {}
         self.touched = {}
+        self._counted = {}
         self.heap = [(next_due(blob), profile_id) for profile_id, blob in self.cold.items()]
         heapify(self.heap)
         self.heap_limit = 2 * len(self.heap) + HEAP_ROOM
+
+
+def _waiting(p: Profile) -> int:
+    return sum(len(risk.waiting) for risk in p.risks.values())

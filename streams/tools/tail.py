@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams.contracts.codec import TouchpointCodec
 from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.output_codec import OutputReader
-from streams.contracts.outputs import Customer, Decision, JournalLine, Signal, Trigger
+from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
 from streams.contracts.routing import partition_for
 from streams.contracts.schemas import SchemaSource
 from streams.contracts.topics import Topics
@@ -27,7 +27,9 @@ from streams.contracts.touchpoint import Rejection, Touchpoint
 _log = logging.getLogger("streams.kafka.tail")
 _log.addHandler(logging.NullHandler())
 
-Stream = Literal["triggers", "signals", "touchpoints", "customers", "decisions", "dead-letters", "journal"]
+Stream = Literal[
+    "triggers", "signals", "touchpoints", "customers", "decisions", "dead-letters", "journal", "examples", "models"
+]  # fmt: skip
 STREAMS: Final[tuple[Stream, ...]] = get_args(Stream)
 
 STRUCTS: Final[dict[Stream, type[msgspec.Struct]]] = {
@@ -37,6 +39,8 @@ STRUCTS: Final[dict[Stream, type[msgspec.Struct]]] = {
     "decisions": Decision,
     "dead-letters": DeadLetter,
     "journal": JournalLine,
+    "examples": Example,
+    "models": Model,
 }
 Since = Literal["beginning", "now"]
 Until = Literal["end", "stopped"]

@@ -14,7 +14,7 @@ import msgspec
 from rich.text import Text
 
 from streams.contracts.dead_letter import DeadLetter
-from streams.contracts.outputs import Customer, Decision, JournalLine, Signal, Trigger
+from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
 from streams.contracts.touchpoint import Touchpoint
 from streams.tools.tail import Read, Tombstone, Unreadable
 
@@ -111,8 +111,14 @@ def _signal(text: Text, read: Read) -> None:
         text.append(f"  in {place}")
     if s.severity:
         text.append(f"  {s.severity}", SEVERITY_STYLE.get(s.severity, ""))
+    if s.band:
+        text.append(f"  {s.band}", "bold red" if s.figures.get("score", 0.0) > s.figures.get("was", 0.0) else "green")
+    if s.model:
+        text.append(f"  by {s.model}")
     if s.reason:
         text.append(f"  {s.reason}")
+    if s.words:
+        text.append("  " + ", ".join(s.words))
     if s.figures:
         text.append("  " + _pairs(s.figures), "bright_black")
     if s.historical:
@@ -142,6 +148,8 @@ def _customer(text: Text, read: Read) -> None:
     text.append(", ".join(stages) or "in no journey")
     if c.segments:
         text.append(f"  {', '.join(c.segments)}", "cyan")
+    for risk in c.risks:
+        text.append(f"  {risk.risk} {risk.band} ({risk.score:.2f})", "magenta")
     for trigger in c.open_triggers:
         text.append(f"  {trigger.action} on {trigger.channel} {trigger.outcome or 'open'}", "green")
     for contact in c.open_contacts:
@@ -177,6 +185,24 @@ def _journal(text: Text, read: Read) -> None:
     text.append(f"  after offset {j.after_offset}  {_pairs(j.value)}")
 
 
+def _example(text: Text, read: Read) -> None:
+    e: Any = read.value
+    _head(text, e.matured_at, e.customer)
+    text.append(e.risk, "bold")
+    text.append("  came true" if e.label else "  did not come true", "red" if e.label else "green")
+    text.append(f"  {e.score:.2f} by {e.model} at {clock(e.scored_at)}")
+    if e.historical:
+        text.append("  historical", "bright_black")
+    text.append(f"  {_pairs(e.features)}", "bright_black")
+
+
+def _model(text: Text, read: Read) -> None:
+    m: Any = read.value
+    _head(text, m.learned_until, f"{m.name}@{m.version}")
+    text.append(f"{m.algorithm} ({m.form})  {m.examples} labels, {m.base_rate:.1%} came true")
+    text.append("  " + _pairs(m.evaluation), "bright_black")
+
+
 def _tombstone(text: Text, read: Read) -> None:
     _head(text, read.timestamp, "?" if read.key is None else read.key.decode("utf-8", "backslashreplace"))
     text.append("forgotten", "bright_black")
@@ -208,6 +234,8 @@ _WRITERS: Final[dict[type[msgspec.Struct], Callable[[Text, Read], None]]] = {
     Decision: _decision,
     DeadLetter: _dead_letter,
     JournalLine: _journal,
+    Example: _example,
+    Model: _model,
     Tombstone: _tombstone,
     Unreadable: _unreadable,
 }

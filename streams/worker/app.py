@@ -36,7 +36,8 @@ class _Tables(TableManager):  # type: ignore[misc]
 class JourneyApp(faust.App):  # type: ignore[misc]
     BootStrategy = _Boot
     owner: Shell
-    touchpoints: str
+    intake: str
+    """The topic that is consumed."""
 
     def _create_directories(self) -> None:
         """Nothing is kept on disk."""
@@ -46,7 +47,7 @@ def broker_urls(kafka: KafkaSettings) -> list[str]:
     return [f"journey://{address.strip()}" for address in kafka.bootstrap.split(",")]
 
 
-def make_app(settings: Settings, shell: Shell, instance: str, touchpoints: str) -> JourneyApp:
+def make_app(settings: Settings, shell: Shell, instance: str, intake: str) -> JourneyApp:
     group = settings.group
     app = JourneyApp(
         settings.group_id,
@@ -74,10 +75,10 @@ def make_app(settings: Settings, shell: Shell, instance: str, touchpoints: str) 
         autodiscover=False,
     )
     app.owner = shell
-    app.touchpoints = touchpoints
-    topic = app.topic(touchpoints, key_type=bytes, value_type=bytes, value_serializer="raw")
+    app.intake = intake
+    topic = app.topic(intake, key_type=bytes, value_type=bytes, value_serializer="raw")
 
-    @app.agent(topic, concurrency=1, name="journey-touchpoints")  # type: ignore[untyped-decorator]
+    @app.agent(topic, concurrency=1, name="journey-intake")  # type: ignore[untyped-decorator]
     async def deliver(stream: Any) -> None:
         # Not acknowledged here: a chunk is done when its transaction is, and owners report that themselves.
         async for event in stream.noack().events():

@@ -22,8 +22,10 @@ from streams.worker.transactions import Message
 
 COUNTS: Final = (
     "processed", "late", "duplicate", "conflicting", "too_late", "skew_corrected", "skew_cut", "unassigned",
-    "preset_fields_missing", "evicted", "shed",
+    "preset_fields_missing", "evicted", "shed", "features_missing", "scores_unusable", "snapshots_full",
+    "labels_censored",
 )  # fmt: skip
+EXAMPLES_PARTITION: Final = 0
 
 
 @dataclass(slots=True)
@@ -40,6 +42,10 @@ class Tally:
     not_issued: Counter[str] = field(default_factory=Counter)
     issued_for: list[int] = field(default_factory=list)
     """Event times of the triggers issued."""
+    examples: Counter[tuple[str, bool]] = field(default_factory=Counter)
+    """(risk, label) of the labels that matured."""
+    scores: list[tuple[str, float]] = field(default_factory=list)
+    """(risk, probability) of those that were made."""
     state_records: int = 0
     state_bytes: int = 0
     seconds: float = 0.0
@@ -85,6 +91,12 @@ class BatchBuilder:
             self._add(topics.decisions, codec.decision(decision))
             if decision.outcome != "issued":
                 tally.not_issued[decision.reason] += 1
+        for example in outputs.examples:
+            made = codec.example(example)
+            # One partition for all: its order is the order of learning.
+            self._messages.append(Message(topics.examples, EXAMPLES_PARTITION, made.key, made.value, made.headers))
+            tally.examples[example.risk, example.label] += 1
+        tally.scores += outputs.scores
         self._customers.update(outputs.customers)
         counts = outputs.counts
         for name in COUNTS:

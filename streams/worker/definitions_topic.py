@@ -155,6 +155,13 @@ class DefinitionsTopic:
     def resumed(self, partition: int) -> int:
         return self._resumed.get(partition, -1)
 
+    def loaded(self, number: int) -> Definition | None:
+        return self._loaded.get(number)
+
+    def never(self, number: int) -> bool:
+        """The topic holds newer ones but not that one."""
+        return number not in self._sources and any(known > number for known in self._sources)
+
     async def get(self, number: int) -> Definition:
         """Waits until that definition is there: a partition never goes back to an older one (rule 23)."""
         waited = 0.0

@@ -23,6 +23,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 
 LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SCORES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 RECORDS = (1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
 
@@ -32,16 +33,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"journey_{name}", text, labels, registry=self.registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"journey_{name}", text, labels, registry=self.registry)
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"journey_{name}", text, labels, buckets=buckets, registry=self.registry)
-
+        counter, gauge, histogram = self.counter, self.gauge, self.histogram
         # consumed = processed + duplicate + too_late + dead_letter + already_applied + abandoned + in flight
         self.consumed = counter(
             "events_consumed",
@@ -121,7 +113,9 @@ class Metrics:
         self.noted = counter(
             "noted_events",
             "Peculiarities of touchpoints: conflicting (same id, other contents), skew_corrected, skew_cut, unassigned "
-            "(no instance to join), preset_fields_missing, evicted and shed (state let go).",
+            "(no instance to join), preset_fields_missing, evicted and shed (state let go); of scores: "
+            "features_missing (an expression of the definition failed), scores_unusable (a model gave no probability), "
+            "snapshots_full and labels_censored (scores that teach nothing).",
             "what",
         )
         self.dead_letters = counter(
@@ -146,11 +140,50 @@ class Metrics:
         self.triggers = counter("triggers", "Triggers by what happened to them.", "action", "arm", "status")
         self.suppressed = counter("suppressed", "Decisions that issued nothing, by reason.", "reason")
         self.stages = counter("stage_transitions", "Stages entered and left.", "journey", "stage", "change")
+        self.scores = histogram(
+            "churn_score",
+            "Scores made, by risk. All in one bin: the prior, or a model that has learned nothing.",
+            SCORES,
+            "risk",
+        )
+        self.labels_waiting = gauge(
+            "labels_waiting",
+            "Scores that wait for what comes to pass. Rises for ever: a horizon that never ends.",
+            "partition",
+        )
+        self.examples = counter(
+            "examples",
+            "Labels that have matured, by what became true. No risk comes true, or all do: its horizon or its event "
+            "is not what was meant.",
+            "risk",
+            "label",
+        )
+        self.model_version = gauge(
+            "model_version", "Version of the model that scores a risk; 0: the prior does.", "risk", "partition"
+        )
+        self.models_refused = counter(
+            "models_refused",
+            "Snapshots of models that are not used: tampered, unsigned (or JOURNEY_LEARNER_KEY is not set), newer "
+            "(than this software), foreign (its body is more than a model), malformed, gone (taken back while "
+            "it was read), signature, unknown_risk and other_definition (no risk has "
+            "its features and labels; passes when the learner knows the new ones). Tampered, foreign: find out who "
+            "writes to the models topic.",
+            "reason",
+        )
         Info("journey_build", "Version of the software.", registry=self.registry).info({"version": __version__})
         for result in ("processed", "duplicate", "too_late", "dead_letter", "already_applied", "abandoned"):
             self.processed.labels(result)
         for result in ("committed", "aborted", "unknown", "fenced"):
             self.commits.labels(result)
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"journey_{name}", text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"journey_{name}", text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"journey_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def settled(self, tally: Tally, wall_s: float) -> None:
         """A transaction is certain: count what it did."""
@@ -182,6 +215,10 @@ class Metrics:
             "preset_fields_missing",
             "evicted",
             "shed",
+            "features_missing",
+            "scores_unusable",
+            "snapshots_full",
+            "labels_censored",
         ):
             if counts[what]:
                 self.noted.labels(what).inc(counts[what])
@@ -193,6 +230,11 @@ class Metrics:
             self.triggers.labels(action, arm, status).inc(number)
         for reason, number in tally.not_issued.items():
             self.suppressed.labels(reason).inc(number)
+        by_risk = {risk: self.scores.labels(risk) for risk in dict(tally.scores)}
+        for risk, score in tally.scores:
+            by_risk[risk].observe(score)
+        for (risk, label), number in tally.examples.items():
+            self.examples.labels(risk, str(label).lower()).inc(number)
         for issued_at in tally.issued_for:
             self.latency.observe(max(0.0, wall_s - issued_at / 1000))
         self.state_records.inc(tally.state_records)

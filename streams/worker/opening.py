@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
-from msgspec import structs
 
-from streams.definitions.model import Definition
 from streams.worker import changelog
 from streams.worker.logs import LIBRDKAFKA
 from streams.worker.marker import Marker
 from streams.worker.outcomes import OpenCancelled, OutcomeUnknown
-from streams.worker.ports import EnginePort, Runtime
+from streams.worker.ports import Runtime
 from streams.worker.position import Log, Start, start
-from streams.worker.processing import first_marker
 from streams.worker.transactions import PartitionProducer, fault_of, raise_if_decided
 
 REQUEST_S = 15.0
@@ -33,8 +30,8 @@ class Opened:
 
 def _take_over(runtime: Runtime, partition: int, generation: int) -> PartitionProducer:
     """Bound to the generation, checked directly before and after: a late call fences the rightful owner."""
-    settings, topics = runtime.settings, runtime.topics
-    transactional_id = f"{settings.app}-{topics.touchpoints}-{partition}"
+    settings = runtime.settings
+    transactional_id = f"{settings.app}-{runtime.intake.topic}-{partition}"
     producer = PartitionProducer(settings.kafka, settings.batch, transactional_id)
     if not runtime.group.holds(partition, generation):
         raise OpenCancelled(transactional_id)
@@ -46,13 +43,12 @@ def _take_over(runtime: Runtime, partition: int, generation: int) -> PartitionPr
 
 def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
     """Producer, state and place in the log of a partition that this worker knows nothing of."""
-    topics = runtime.topics
     left = runtime.metrics.recovery_left.labels(str(partition))
     producer = _take_over(runtime, partition, generation)
     try:
         restored = changelog.restore(
             runtime.settings.kafka,
-            topics.state,
+            runtime.intake.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
             progress=lambda _done, remaining: left.set(remaining),
@@ -71,7 +67,7 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
     try:
         marker = changelog.last_marker(
             runtime.settings.kafka,
-            runtime.topics.state,
+            runtime.intake.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
         )
@@ -88,7 +84,8 @@ def _unread(failure: Exception, partition: int) -> Exception:
 
 def read_log(runtime: Runtime, partition: int) -> Log:
     """The input partition as the brokers have it now."""
-    settings, topic = runtime.settings, runtime.topics.touchpoints
+    settings, intake = runtime.settings, runtime.intake
+    topic = intake.topic
     consumer = Consumer(
         settings.kafka.librdkafka(group_id=settings.group_id, enable_auto_commit=False), logger=LIBRDKAFKA
     )
@@ -97,7 +94,8 @@ def read_log(runtime: Runtime, partition: int) -> Log:
         first, end = changelog.end_offset(consumer, where)
         committed = consumer.committed([where], timeout=REQUEST_S)[0].offset
         # Retention may have emptied it; offsets that rose tell that lines were written.
-        journal_end = changelog.end_offset(consumer, TopicPartition(runtime.topics.journal, partition))[1]
+        journal = intake.journal
+        journalled = journal is not None and changelog.end_offset(consumer, TopicPartition(journal, partition))[1] > 0
     finally:
         consumer.close()
     return Log(
@@ -107,7 +105,9 @@ def read_log(runtime: Runtime, partition: int) -> Log:
         first,
         end,
         committed if committed >= 0 else None,
-        journal_end > 0,
+        journalled,
+        intake.noun,
+        intake.command,
     )
 
 
@@ -117,24 +117,3 @@ def topic_id(config: dict[str, object], topic: str) -> str:
     admin = AdminClient(config, logger=LIBRDKAFKA)
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_S)
     return str(described[topic].result().topic_id)
-
-
-def restored_engine(
-    runtime: Runtime, partition: int, opened: Opened, definition: Definition
-) -> tuple[EnginePort, Marker]:
-    """The engine of the partition and where it begins. In a thread: rebuilding the timers takes a while."""
-    begins = opened.marker or first_marker(
-        runtime, opened.topic_id, opened.start.next, opened.start.offset, definition.number
-    )
-    engine = runtime.make_engine(
-        definition,
-        partition=partition,
-        partitions=runtime.partitions,
-        start_issuing_at=begins.start_issuing_at,
-        hot_profiles=runtime.settings.hot_profiles,
-    )
-    if opened.marker is not None:
-        engine.restore(opened.profiles, opened.marker.engine or None)
-        # What was accepted as lost moves the place in the log.
-        begins = structs.replace(begins, next=opened.start.next, offset=opened.start.offset, topic_id=opened.topic_id)
-    return engine, begins

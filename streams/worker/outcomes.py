@@ -28,5 +28,13 @@ class OutcomeUnknown(Exception):  # noqa: N818
     """Whether the transaction was committed can only be read from the marker, by a new producer."""
 
 
+class DefinitionAbsent(Exception):  # noqa: N818
+    """A record can only be applied with a definition that this process has not got yet."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"definition {number}")
+        self.number = number
+
+
 class OpenCancelled(Exception):  # noqa: N818
     """The group moved on while a partition was being opened."""

@@ -13,16 +13,14 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from streams.contracts.schemas import RegistryUnavailable
-from streams.definitions.model import Definition
 from streams.worker.batch import Batch, Tally
 from streams.worker.idle import IdleClock
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
-from streams.worker.opening import open_again, open_anew, restored_engine
-from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
+from streams.worker.opening import open_again, open_anew
+from streams.worker.outcomes import DefinitionAbsent, Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.phase import READY, TAKING, Phase
-from streams.worker.ports import Runtime
-from streams.worker.processing import Processing
+from streams.worker.ports import Runtime, Work
 from streams.worker.transactions import Outcome, PartitionProducer
 
 log = logging.getLogger(__name__)
@@ -50,7 +48,7 @@ class Partition:
         """Set while no transaction is being made or committed."""
         self.settled.set()
         self._producer: PartitionProducer | None = None
-        self._processing: Processing | None = None
+        self._processing: Work | None = None
         self._pending: Batch | None = None
         self._certain: Marker | None = None
         """The marker of the last transaction that is known to be committed."""
@@ -70,7 +68,7 @@ class Partition:
         return self.phase in READY
 
     @property
-    def processing(self) -> Processing | None:
+    def processing(self) -> Work | None:
         return self._processing
 
     @property
@@ -108,7 +106,7 @@ class Partition:
             due = self._resume_commanded()
         elif self.phase is Phase.RUNNING and not self._inbox and self.settled.is_set() and self._processing:
             limit = self._idle_limit(self._processing)
-            due = self._newer_definition() is not None or (
+            due = self._processing.has_news() or (
                 limit is not None and (self._processing.timer_due(limit) or self._refresh_due(self._processing))
             )
         else:
@@ -186,12 +184,8 @@ class Partition:
         else:
             opened = await self._thread(open_anew, self._rt, self.number, generation)
             self._producer = opened.producer
-            self.phase = Phase.DEFINITION
-            definitions, marker = self._rt.definitions, opened.marker
-            definition = await (definitions.get(marker.definition) if marker else definitions.first())
-            self.phase = Phase.OPENING
-            engine, begins = await self._thread(restored_engine, self._rt, self.number, opened, definition)
-            self._processing = Processing(self.number, self._rt, engine, begins)
+            marker = opened.marker
+            self._processing, begins = await self._rt.begin(self._rt, self.number, opened, self._enter)
             self._written_next, self._certain = begins.next, marker
             if opened.start.loss is not None:
                 log.error("Partition %d goes on after a loss: %s", self.number, opened.start.loss)
@@ -201,8 +195,8 @@ class Partition:
             seconds = time.monotonic() - began
             self._rt.metrics.recovery_seconds.observe(seconds)
             log.info(
-                "Partition %d: %d profiles, goes on at offset %d (%.2f s)",
-                self.number, engine.profiles, begins.next, seconds,
+                "Partition %d: %d %s, goes on at offset %d (%.2f s)",
+                self.number, *self._processing.held, begins.next, seconds,
             )  # fmt: skip
         self._rt.metrics.recovery_left.labels(str(self.number)).set(0)
 
@@ -227,15 +221,14 @@ class Partition:
                 self.settled.set()
                 await self._wake.wait()
 
-    async def _next_batch(self, processing: Processing) -> Batch | None:
+    async def _next_batch(self, processing: Work) -> Batch | None:
         if self._rt.group.suspended:
             return None
         if processing.paused is not None:
             return self._resume(processing) if self._resume_commanded() else None
-        newer = self._newer_definition()
-        if newer is not None:
-            log.info("Partition %d adopts definition %d", self.number, newer.number)
-            return processing.adopt(newer)
+        news = processing.take_news()
+        if news is not None:
+            return news
         if self._inbox:
             self.settled.clear()
             return await self._collect(processing)
@@ -249,7 +242,7 @@ class Partition:
                 return processing.refresh()
         return None
 
-    async def _collect(self, processing: Processing) -> Batch | None:
+    async def _collect(self, processing: Work) -> Batch | None:
         """Chunks that wait become one transaction, up to its number of records."""
         builder = processing.builder()
         tally = self._collecting = builder.tally
@@ -265,10 +258,10 @@ class Partition:
             began = time.perf_counter()
             try:
                 decoded = self._rt.codec.decode(chunk.records)
-            except RegistryUnavailable as error:
+            except (RegistryUnavailable, DefinitionAbsent) as error:
                 if tally.consumed:
                     break
-                await self._wait_for_registry(error)
+                await self._wait_for(error)
                 return None
             self._inbox.pop()
             processing.apply(chunk, decoded, int(time.time() * 1000), builder)
@@ -298,7 +291,7 @@ class Partition:
                 "Partition %d: a transaction was aborted and is sent again: %s", self.number, producer.last_abort
             )
             self._rt.metrics.commits.labels("aborted").inc()
-            self._rt.metrics.produce_errors.labels(self._rt.topics.state).inc()
+            self._rt.metrics.produce_errors.labels(self._rt.intake.state).inc()
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
         raise RuntimeError(f"a transaction was aborted {ABORTS} times: {producer.last_abort}")
 
@@ -313,7 +306,7 @@ class Partition:
 
     # -- waiting, pausing, ending ------------------------------------------------------------------------------------
 
-    def _show_pause(self, processing: Processing) -> None:
+    def _show_pause(self, processing: Work) -> None:
         """Durable: the marker carries it, so the next owner stands still as well (rule 22)."""
         paused = processing.paused
         self._rt.metrics.paused.labels(str(self.number)).set(paused is not None)
@@ -330,7 +323,7 @@ class Partition:
         paused = self._processing.paused if self._processing else None
         return paused is not None and self._rt.definitions.resumed(self.number) >= paused.since
 
-    def _resume(self, processing: Processing) -> Batch:
+    def _resume(self, processing: Work) -> Batch:
         batch = processing.resume()
         self.disturbed()
         self._show_pause(processing)
@@ -338,26 +331,25 @@ class Partition:
         log.info("Partition %d is resumed at offset %d", self.number, processing.position)
         return batch
 
-    async def _wait_for_registry(self, error: RegistryUnavailable) -> None:
-        log.warning("Partition %d waits for the schema registry: %s", self.number, error)
-        self.phase = Phase.REGISTRY
-        self._rt.metrics.registry_waits.inc()
+    async def _wait_for(self, missing: RegistryUnavailable | DefinitionAbsent) -> None:
+        """Nothing can be said about a record yet: not a reason to refuse it."""
         self.disturbed()
         self.settled.set()
-        await asyncio.sleep(REGISTRY_RETRY_S)
+        if isinstance(missing, DefinitionAbsent):
+            self.phase = Phase.LOOKING_UP
+            await self._rt.definitions.get(missing.number)
+        else:
+            log.warning("Partition %d waits for the schema registry: %s", self.number, missing)
+            self.phase = Phase.REGISTRY
+            self._rt.metrics.registry_waits.inc()
+            await asyncio.sleep(REGISTRY_RETRY_S)
         self.phase = Phase.RUNNING
         self._wake.set()
 
-    def _newer_definition(self) -> Definition | None:
-        latest = self._rt.definitions.latest
-        if latest is None or self._processing is None:
-            return None
-        return latest if latest.number > self._processing.engine.definition.number else None
-
-    def _idle_limit(self, processing: Processing) -> int | None:
+    def _idle_limit(self, processing: Work) -> int | None:
         """How far time may move by itself now (rule 8)."""
         now, feed = time.monotonic(), self._rt.feed
-        if self._inbox or self._rt.group.suspended or processing.engine.importing:
+        if self._inbox or self._rt.group.suspended or processing.still:
             self._idle.disturbed(now)
             return None
         end, position = feed.end(self.number), feed.next_offset(self.number)
@@ -373,10 +365,10 @@ class Partition:
             time.time(),
             at_end=at_end,
             answered_at_s=end.answered_at if end else None,
-            lateness_ms=processing.engine.definition.time.allowed_lateness_ms,
+            lateness_ms=processing.lateness_ms,
         )
 
-    def _refresh_due(self, processing: Processing) -> bool:
+    def _refresh_due(self, processing: Work) -> bool:
         """The position only stepped over control records: written hourly, or retention would look like loss."""
         position = self._rt.feed.next_offset(self.number)
         return (
@@ -386,6 +378,9 @@ class Partition:
             and time.monotonic() - self._written_at > REFRESH_S
             and self._rt.feed.delivered(self.number) == processing.position
         )
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
 
     def disturbed(self) -> None:
         """Something began or failed: neither progress nor silence can be judged by what was before."""

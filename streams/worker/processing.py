@@ -6,6 +6,7 @@ caller commits what it gets and passes every time.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,10 +14,14 @@ from typing import Any, Final
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.definitions.model import Definition
+from streams.engine.scoring.scorer import ModelRefused, Scorer
 from streams.worker.batch import Batch, BatchBuilder
 from streams.worker.dead_letters import DeadLetterWindow
 from streams.worker.marker import Marker, Paused
+from streams.worker.metrics import Metrics
 from streams.worker.ports import EnginePort, Runtime
+
+log = logging.getLogger(__name__)
 
 IDLE_MOVES: Final = 200
 """Moves of the idle clock in one transaction; the rest follows in the next."""
@@ -57,6 +62,7 @@ class Processing:
             definition=engine.definition.number,
             start_issuing_at=self._start_issuing_at,
             watermark=engine.watermark,
+            models=dict(engine.models),
             paused=self.paused,
             engine=engine.partition_record(),
         )
@@ -110,12 +116,63 @@ class Processing:
             builder.journal(after_offset, "stale", {"triggers": list(outputs.stale)})
         builder.outputs(outputs)
 
+    # -- definitions and models: adopted between two batches, journalled, never given up for an older one -------------
+
+    def has_news(self) -> bool:
+        return self._newer_definition() is not None or self._newer_model() is not None
+
+    def take_news(self) -> Batch | None:
+        definition = self._newer_definition()
+        if definition is not None:
+            log.info("Partition %d adopts definition %d", self._number, definition.number)
+            return self.adopt(definition)
+        while (scorer := self._newer_model()) is not None:
+            batch = self.adopt_model(scorer)
+            if batch is not None:
+                return batch
+        return None
+
+    def _newer_definition(self) -> Definition | None:
+        latest = self._rt.definitions.latest
+        return latest if latest is not None and latest.number > self.engine.definition.number else None
+
+    def _newer_model(self) -> Scorer | None:
+        """The newest accepted snapshot of a risk, where it is newer than the one in use."""
+        models = self.engine.models
+        for risk in self.engine.definition.risks:
+            found = self._rt.models.newest(risk.name, risk.signature)
+            if found is not None and version_of(found.key) > version_of(models.get(risk.name, "")):
+                return found
+        return None
+
+    def adopt_model(self, scorer: Scorer) -> Batch | None:
+        """None where the engine refuses it: it is not offered again."""
+        builder = self.builder()
+        try:
+            outputs = self.engine.adopt_model(scorer)
+        except ModelRefused as refusal:
+            self._rt.models.refuse(scorer.key, refusal.reason, str(refusal))
+            return None
+        builder.journal(self.offset, "model", {"risk": scorer.risk, "model": scorer.key})
+        self._say(outputs, self.offset, builder)
+        return self.close(builder)
+
     def adopt(self, definition: Definition) -> Batch:
         builder = self.builder()
         outputs = self.engine.adopt(definition)
         builder.journal(self.offset, "definition", {"number": definition.number})
         self._say(outputs, self.offset, builder)
         return self.close(builder)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def still(self) -> bool:
+        return self.engine.importing
+
+    @property
+    def lateness_ms(self) -> int:
+        return self.engine.definition.time.allowed_lateness_ms
 
     def timer_due(self, limit_ms: int) -> bool:
         due = self.engine.next_due_ms
@@ -151,6 +208,28 @@ class Processing:
         self.paused = None
         self._window.reset()
         return self.refresh()
+
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> tuple[int, str]:
+        return self.engine.profiles, "profiles"
+
+    def show(self, metrics: Metrics, label: str, wall_s: float) -> None:
+        engine = self.engine
+        metrics.state_entries.labels(label).set(engine.profiles)
+        metrics.definition.labels(label).set(engine.definition.number)
+        metrics.unused_events.labels(label).set(len(engine.event_names_unused))
+        if engine.watermark is not None:
+            metrics.watermark_lag.labels(label).set(max(0.0, wall_s - engine.watermark / 1000))
+        metrics.labels_waiting.labels(label).set(engine.labels_waiting)
+        for risk in engine.definition.risks:
+            metrics.model_version.labels(risk.name, label).set(version_of(engine.models.get(risk.name, "")))
+
+
+def version_of(key: str) -> int:
+    """Of ``name@version``; 0 for "" (no model)."""
+    return int(key.rpartition("@")[2] or 0)
 
 
 def first_marker(runtime: Runtime, topic_id: str, next_offset: int, offset: int, definition: int) -> Marker:

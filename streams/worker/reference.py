@@ -7,7 +7,7 @@ again; a test fails while the page differs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from streams.contracts import reference
 from streams.contracts.reference import table
+from streams.learner.process.metrics import LearnerMetrics
 from streams.settings import ENVIRONMENT, Settings
 from streams.settings_source import reference as settings_reference
 from streams.worker.metrics import Metrics
@@ -31,8 +32,18 @@ def settings() -> str:
 
 
 def metrics() -> str:
+    return _metrics(vars(Metrics()))
+
+
+def learner_metrics() -> str:
+    """Those that the learner has beside the worker's."""
+    shared = vars(Metrics())
+    return _metrics({name: one for name, one in vars(LearnerMetrics()).items() if name not in shared})
+
+
+def _metrics(collectors: Mapping[str, object]) -> str:
     rows = []
-    for collector in vars(Metrics()).values():
+    for collector in collectors.values():
         if not isinstance(collector, MetricWrapperBase):
             continue
         (family,) = collector.describe()
@@ -42,7 +53,11 @@ def metrics() -> str:
     return table(("metric", "type", "labels", "meaning, and what to do"), sorted(rows))
 
 
-SECTIONS: Final[dict[str, Callable[[], str]]] = {"settings": settings, "metrics": metrics}
+SECTIONS: Final[dict[str, Callable[[], str]]] = {
+    "settings": settings,
+    "metrics": metrics,
+    "learner metrics": learner_metrics,
+}
 
 
 def rewritten(page: str) -> str:

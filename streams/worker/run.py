@@ -1,4 +1,7 @@
-"""One worker process from start to end: checks, the parts put together, signals, draining, the exit status."""
+"""One process from start to end: checks, the parts put together, signals, draining, the exit status.
+
+Owns the course of the worker's process and of the learner's, which is the same; ``Side`` is what tells them apart.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,28 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from streams.contracts.codec import TouchpointCodec
 from streams.contracts.limits import Limits
-from streams.contracts.output_codec import OutputCodec
+from streams.contracts.output_codec import OutputCodec, OutputReader
+from streams.contracts.schemas import SchemaSource
 from streams.contracts.topics import Topics
 from streams.definitions.load import DefinitionFaults, load_files
 from streams.engine.engine import Engine
 from streams.settings import Settings
 from streams.worker import startup
 from streams.worker.app import JourneyApp, make_app
+from streams.worker.beginning import begin
 from streams.worker.definitions_topic import DefinitionsTopic, publish
 from streams.worker.health import HealthServer
 from streams.worker.logs import configure
 from streams.worker.metrics import Metrics
+from streams.worker.models_topic import ModelsTopic
 from streams.worker.outcomes import (
     EXIT_BUG,
     EXIT_REFUSED,
@@ -38,7 +45,7 @@ from streams.worker.outcomes import (
     Refused,
     Unavailable,
 )
-from streams.worker.ports import MakeEngine, Runtime
+from streams.worker.ports import Begin, Decoder, Intake, MakeEngine, Runtime
 from streams.worker.shell import Shell
 
 log = logging.getLogger(__name__)
@@ -54,6 +61,30 @@ STOP_S: Final = 10.0
 WATCH_S: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a process knows once brokers, topics and schemas are as they must be."""
+
+    partitions: int
+    codec: Decoder
+    schemas: SchemaSource
+    begin: Begin
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What tells the worker from the learner."""
+
+    intake: Intake
+    port: int
+    """Of /metrics, /livez and /readyz; 0: any that is free."""
+    metrics: Metrics
+    prepare: Callable[[], Prepared]
+    """What may take a while before the group is joined; in a thread. Raises ``Refused``."""
+    follows_models: bool
+    make_engine: MakeEngine = Engine
+
+
 def run_worker(
     settings: Settings,
     *,
@@ -66,20 +97,31 @@ def run_worker(
 
     ``parent``: a process without which this one ends as if it were asked to.
     """
+    topics = Topics(app=settings.app, prefix=settings.prefix)
+    side = Side(
+        intake=Intake(topics.touchpoints, topics.state, topics.journal),
+        port=settings.http.port + index if settings.http.port else 0,
+        metrics=Metrics(),
+        prepare=lambda: _prepare(settings, topics, definitions),
+        follows_models=True,
+        make_engine=make_engine,
+    )
+    return run_process(settings, side, instance=settings.instance_id(index), parent=parent)
+
+
+def run_process(settings: Settings, side: Side, *, instance: str, parent: int | None = None) -> int:
+    """As ``run_worker``, for either side."""
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), name="parent", daemon=True).start()
-    instance = settings.instance_id(index)
     configure(settings, instance)
     try:
-        return asyncio.run(_run(settings, index, instance, definitions, make_engine))
+        return asyncio.run(_run(settings, side, instance))
     except Refused as refusal:
         log.critical("%s", refusal)
         return EXIT_UNAVAILABLE if isinstance(refusal, Unavailable) else EXIT_REFUSED
 
 
-async def _run(
-    settings: Settings, index: int, instance: str, definitions: Sequence[Path], make_engine: MakeEngine
-) -> int:
+async def _run(settings: Settings, side: Side, instance: str) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,31 +129,41 @@ async def _run(
     for name, value in settings.printed().items():
         log.info("%s=%s", name, value)
     topics = Topics(app=settings.app, prefix=settings.prefix)
-    shell, metrics = Shell(settings), Metrics()
-    port = settings.http.port + index if settings.http.port else 0
-    health = HealthServer(settings.http.host, port, metrics.registry, shell.not_live, shell.not_ready)
+    shell, metrics = Shell(settings), side.metrics
+    health = HealthServer(settings.http.host, side.port, metrics.registry, shell.not_live, shell.not_ready)
     health.start()
     log.info("http://%s:%d has /metrics, /livez and /readyz", settings.http.host, health.port)
-    prepared = asyncio.ensure_future(asyncio.to_thread(_prepare, settings, topics, definitions))
-    await asyncio.wait([prepared, asyncio.ensure_future(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
-    if not prepared.done():
+    preparing = asyncio.ensure_future(asyncio.to_thread(side.prepare))
+    await asyncio.wait([preparing, asyncio.ensure_future(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if not preparing.done():
         # Whatever the thread waits for, nothing has begun yet.
         os._exit(0)
-    partitions, runtime_parts = prepared.result()
-    pool = ThreadPoolExecutor(min(THREADS_MOST, partitions + THREADS_SPARE), "partition")
+    prepared = preparing.result()
+    pool = ThreadPoolExecutor(min(THREADS_MOST, prepared.partitions + THREADS_SPARE), "partition")
 
     def news() -> None:
         loop.call_soon_threadsafe(shell.wake)
 
     known = DefinitionsTopic(settings, topics, news)
+    models = ModelsTopic(
+        settings,
+        topics,
+        OutputReader(prepared.schemas),
+        definition=lambda: known.latest,
+        changed=news,
+        refused=lambda reason: metrics.models_refused.labels(reason).inc(),
+    )
     shell.runtime = Runtime(
         settings=settings,
         topics=topics,
-        partitions=partitions,
-        codec=runtime_parts[0],
-        outputs=runtime_parts[1],
-        make_engine=make_engine,
+        intake=side.intake,
+        partitions=prepared.partitions,
+        codec=prepared.codec,
+        outputs=OutputCodec(prepared.schemas, settings.source),
+        begin=prepared.begin,
+        make_engine=side.make_engine,
         definitions=known,
+        models=models,
         metrics=metrics,
         pool=pool,
         group=shell,
@@ -126,7 +178,9 @@ async def _run(
         log.warning(
             "No definition is published yet: `journey definitions apply FILE`, or `journey run --definition FILE`."
         )
-    app = make_app(settings, shell, instance, topics.touchpoints)
+    if side.follows_models:
+        models.start()
+    app = make_app(settings, shell, instance, side.intake.topic)
     shell.feed = shell.runtime.feed = app.consumer
     threading.Thread(target=_watchdog, args=(shell,), name="watchdog", daemon=True).start()
     ticker = asyncio.ensure_future(shell.tick_forever())
@@ -134,15 +188,14 @@ async def _run(
         await _serve(app, shell, stopping, ticker)
     finally:
         known.stop()
+        models.stop()
         health.stop()
     # Faust and librdkafka leave threads behind that an ordinary exit would wait for.
     logging.shutdown()
     os._exit(shell.status)
 
 
-def _prepare(
-    settings: Settings, topics: Topics, definitions: Sequence[Path]
-) -> tuple[int, tuple[TouchpointCodec, OutputCodec]]:
+def _prepare(settings: Settings, topics: Topics, definitions: Sequence[Path]) -> Prepared:
     """What may take a while before the group is joined."""
     loaded = None
     if definitions:
@@ -161,7 +214,7 @@ def _prepare(
         log.info("The definition is number %d%s", number, "" if new else " (unchanged)")
     letters = settings.dead_letters
     codec = TouchpointCodec(schemas, allow_json=letters.allow_json, limits=Limits(value_bytes=letters.value_bytes))
-    return partitions, (codec, OutputCodec(schemas, settings.source))
+    return Prepared(partitions, codec, schemas, begin)
 
 
 async def _serve(app: JourneyApp, shell: Shell, stopping: asyncio.Event, ticker: asyncio.Future[None]) -> None:

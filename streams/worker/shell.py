@@ -118,17 +118,16 @@ class Shell:
         if isinstance(error, OffsetOutOfRangeError) and self.settings.accept_loss:
             self.stalled(f"partition {partition}: the offset to read next is gone; the next start accepts it")
         elif isinstance(error, OffsetOutOfRangeError):
-            where = f"{self.runtime.topics.touchpoints} partition {partition}"
+            intake = self.runtime.intake
             self.refuse(
                 Refused(
-                    f"{where}: the offset to read next is not in the log any more ({error}): touchpoints were deleted "
-                    "before they were processed. Start the worker again: it says what is missing and how to go on."
+                    f"{intake.topic} partition {partition}: the offset to read next is not in the log any more "
+                    f"({error}): {intake.noun} were deleted before they were processed. Start again: it says what is "
+                    "missing and how to go on."
                 )
             )
         elif isinstance(error, TopicAuthorizationFailedError):
-            self.refuse(
-                Refused(f"This Kafka user may not read {self.runtime.topics.touchpoints}: it needs READ on it.")
-            )
+            self.refuse(Refused(f"This Kafka user may not read {self.runtime.intake.topic}: it needs READ on it."))
         else:
             log.warning("Fetching failed and is tried again: %r", error)
             for known in self.partitions.values():
@@ -159,7 +158,7 @@ class Shell:
                     self.stalled(f"the Kafka consumer stopped working: {failure}")
 
     def wake(self) -> None:
-        """Something new in the definitions topic."""
+        """Something new in the topics of definitions or models."""
         for partition in self.partitions.values():
             partition.tick()
 
@@ -223,7 +222,7 @@ class Shell:
         return None
 
     def _gauges(self) -> None:
-        metrics, topic = self.runtime.metrics, self.runtime.topics.touchpoints
+        metrics, topic = self.runtime.metrics, self.runtime.intake.topic
         metrics.ready.set(self.not_ready() is None)
         wall = time.time()
         for number, partition in self.partitions.items():
@@ -233,12 +232,8 @@ class Shell:
             if processing is None:
                 continue
             metrics.committed.labels(label).set(processing.position)
-            metrics.state_entries.labels(label).set(processing.engine.profiles)
-            metrics.definition.labels(label).set(processing.engine.definition.number)
-            metrics.unused_events.labels(label).set(len(processing.engine.event_names_unused))
             metrics.progress.labels(label).set(wall - (time.monotonic() - partition.progress_at))
-            if processing.engine.watermark is not None:
-                metrics.watermark_lag.labels(label).set(max(0.0, wall - processing.engine.watermark / 1000))
+            processing.show(metrics, label, wall)
             if end is not None:
                 # The feed's position steps over control records; while it is ahead, the partition's own one counts.
                 at = processing.position if partition.busy or position is None else position
@@ -253,6 +248,7 @@ class Shell:
         for gauge in (
             metrics.committed, metrics.state_entries, metrics.definition, metrics.unused_events, metrics.progress,
             metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left, metrics.paused,
+            metrics.model_version, metrics.labels_waiting,
         ):  # fmt: skip
             gauge.remove_by_labels({"partition": label})
-        metrics.lag.remove_by_labels({"topic": self.runtime.topics.touchpoints, "partition": label})
+        metrics.lag.remove_by_labels({"topic": self.runtime.intake.topic, "partition": label})

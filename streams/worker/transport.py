@@ -67,7 +67,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         batch = self._owner.settings.batch
         self._chunk_records = batch.chunk_records
         self._pause_s = batch.fetch_pause_ms / 1000
-        self._topic: str = self.app.touchpoints
+        self._topic: str = self.app.intake
         self._wanted: dict[TP, int] = {}
         """Where the next fetch begins."""
         self._delivered: dict[TP, int] = {}

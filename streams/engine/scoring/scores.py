@@ -99,6 +99,7 @@ def _score(step: Step, plan: RiskPlan, state: RiskState, t: int, *, due: int = -
     scorer = step.models.get(plan.name)
     score, model = _made(step, plan, values, scorer, moment)
     step.counts.scores += 1
+    step.out.scores.append((plan.name, score))
     step.counts.features_missing += moment.missing
     labels.wait(step, state, Snapshot(t, until, labels.pack(values), score, model))
     was = state.score if state.band else None

@@ -16,9 +16,12 @@ from streams.contracts.output_codec import OutputCodec, OutputReader, body
 from streams.contracts.outputs import (
     Candidate,
     Customer,
+    CustomerRisk,
     Decision,
+    Example,
     JournalLine,
     LastTouchpoint,
+    Model,
     OpenContact,
     OpenStage,
     OpenTrigger,
@@ -45,6 +48,23 @@ CUSTOMER = Customer(
     "c-1", NOON,
     stages=[OpenStage("purchase", "", "payment", NOON)], segments=["vip"], last_touchpoints=[STEP],
     open_contacts=[OpenContact("call-1", since=NOON)], open_triggers=[OpenTrigger("t-1", "help", "email", NOON)],
+    risk_band="high", expected_value=84.5,
+    risks=[CustomerRisk("churn", "high", 0.71, "churn@12", NOON), CustomerRisk("complaint", "low", 0.1, "prior", NOON)],
+)  # fmt: skip
+RISK = Signal(
+    "s-2", "c-1", "churn_risk", "churn", NOON, figures={"score": 0.71, "was": 0.5}, band="high", model="churn@12",
+    contributions={"days_since_order": 0.9, "orders": 0.1}, words=["45 days since the last order (usually 12)"],
+)  # fmt: skip
+EXAMPLE = Example(
+    "x-1", "c-1", "churn", "9f2c11aa", NOON, NOON + 1, True, {"days_since_order": 1e300, "mood": -0.0}, 0.42, "churn@12"
+)
+LINEAR = Model(
+    "churn", 12, "9f2c11aa", "linear", "logistic", ["days_since_order"], [0.8], [31.0], [14.2], -0.3, 0.94, 0.02,
+    examples=5_000, base_rate=0.31, learned_until=NOON, evaluation={"auc": 0.76}, definition=3,
+)  # fmt: skip
+FOREST = Model(
+    "churn", 13, "9f2c11aa", "river", "forest", ["days_since_order"], means=[31.0], body=b"\x80\x05\x00" * 100_000,
+    mac=bytes(32), software="python 3.11, river 0.26.1",
 )  # fmt: skip
 
 
@@ -97,6 +117,8 @@ def test_each_record_of_a_trigger_is_an_event_of_its_own() -> None:
         ("trigger", TRIGGER, "trigger.issued"),
         ("decision", DECISION, "decision.issued"),
         ("customer", CUSTOMER, "customer.updated"),
+        ("signal", RISK, "signal.churn_risk"),
+        ("example", EXAMPLE, "example"),
     ],
 )
 def test_the_rest_is_keyed_by_customer_and_read_again(encode: str, output: Any, type_: str) -> None:
@@ -104,6 +126,20 @@ def test_the_rest_is_keyed_by_customer_and_read_again(encode: str, output: Any, 
     assert encoded.key == b"c-1"
     assert cloud_events(encoded)["ce_type"] == f"com.journey-streams.{type_}"
     assert OutputReader(PackagedSchemas()).read(type(output), encoded.value) == output
+
+
+def test_an_example_is_told_apart_by_its_id_and_lies_at_the_time_of_its_label() -> None:
+    marks = cloud_events(codec().example(EXAMPLE))
+    assert (marks["ce_id"], marks["ce_time"]) == ("x-1", "2026-01-01T10:00:00.001Z")
+
+
+@pytest.mark.parametrize("model", [LINEAR, FOREST], ids=["plain numbers", "signed bytes"])
+def test_each_version_of_a_model_has_a_key_of_its_own(model: Model) -> None:
+    encoded = codec().model(model)
+    assert encoded.key == f"churn@{model.version}".encode()
+    marks = cloud_events(encoded)
+    assert (marks["ce_type"], marks["ce_id"]) == ("com.journey-streams.model", f"churn@{model.version}")
+    assert OutputReader(PackagedSchemas()).read(Model, encoded.value or b"") == model
 
 
 def test_views_of_a_customer_have_ids_that_tell_them_apart() -> None:

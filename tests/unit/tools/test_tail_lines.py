@@ -12,8 +12,11 @@ from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.outputs import (
     Candidate,
     Customer,
+    CustomerRisk,
     Decision,
+    Example,
     JournalLine,
+    Model,
     OpenContact,
     OpenStage,
     OpenTrigger,
@@ -73,6 +76,29 @@ def trigger(**changes: Any) -> Trigger:
             ["support[case-1]: waiting, purchase: cart", "high_value", "payment_help on web open", "in contact call-1"],
         ),
         (Customer("me", T), ["in no journey"]),
+        (Customer("me", T, risks=[CustomerRisk("churn", "high", 0.714, "churn@3", T)]), ["churn high (0.71)"]),
+        (
+            Signal(
+                "s",
+                "me",
+                "churn_risk",
+                "churn",
+                T,
+                figures={"score": 0.71},
+                band="high",
+                model="churn@3",
+                words=["45 days since the last order (usually 12)"],
+            ),
+            ["churn_risk churn  high  by churn@3  45 days since the last order (usually 12)"],
+        ),
+        (
+            Example("x", "me", "churn", "9f2c", T, T, True, {"orders": 2.0}, 0.4, "prior", True),
+            ["me  churn  came true  0.40 by prior at", "historical  orders=2"],
+        ),
+        (
+            Model("churn", 3, "9f2c", "linear", "logistic", examples=500, base_rate=0.31, evaluation={"auc": 0.75}),
+            ["churn@3  logistic (linear)  500 labels, 31.0% came true  auc=0.75"],
+        ),
         (
             Decision("d", "me", T, "none", "eligibility", "s", candidates=[Candidate("help", closed_by="eligibility")]),
             ["none  eligibility", "help: eligibility"],

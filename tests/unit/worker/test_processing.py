@@ -25,6 +25,7 @@ from streams.worker import marker as markers
 from streams.worker.batch import Batch
 from streams.worker.marker import Marker
 from streams.worker.metrics import Metrics
+from streams.worker.ports import Intake
 from streams.worker.processing import Processing, first_marker
 
 SHOP = Path(__file__).parents[2] / "support" / "shop.journey.yaml"
@@ -46,6 +47,8 @@ def runtime(made: Settings | None = None) -> Any:
         outputs=_outputs,
         metrics=Metrics(),
         definitions=SimpleNamespace(end=7),
+        models=SimpleNamespace(newest=lambda _risk, _signature: None),
+        intake=Intake(TOPICS.touchpoints, TOPICS.state, TOPICS.journal),
     )
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from streams.engine.engine import Engine
 from streams.worker import partition as partitions
+from streams.worker.beginning import begin
 from streams.worker.marker import Marker
 from streams.worker.opening import Opened
 from streams.worker.outcomes import Fenced, OutcomeUnknown
 from streams.worker.partition import Partition
 from streams.worker.position import Start
-from streams.worker.processing import first_marker
 from streams.worker.transactions import Message, Outcome
 from tests.unit.worker.test_processing import _codec, runtime, shop, touched
 
@@ -101,6 +101,7 @@ async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script,
     feed, group = Feed(), Group()
     rt = runtime()
     rt.partitions, rt.codec, rt.feed, rt.group = 1, _codec, feed, group
+    rt.begin, rt.make_engine = begin, Engine
     rt.pool = ThreadPoolExecutor(2)
     definition = shop()
 
@@ -118,11 +119,7 @@ async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script,
         answer = script.answers.pop(0)
         return script, answer(one) if callable(answer) else answer
 
-    def restored_engine(*_: Any) -> tuple[Engine, Marker]:
-        begins = first_marker(rt, "topic", 0, -1, definition.number)
-        return Engine(definition, partition=0, partitions=1, start_issuing_at=0), begins
-
-    for name, replaced in (("open_anew", open_anew), ("open_again", open_again), ("restored_engine", restored_engine)):
+    for name, replaced in (("open_anew", open_anew), ("open_again", open_again)):
         monkeypatch.setattr(partitions, name, replaced)
     one = Partition(0, rt)
     records = [touched(0, "Product Added"), touched(1, "Payment Info Entered")]

@@ -1,0 +1,1 @@
+"""Learning from labels that have matured: pipelines, their evaluation, snapshots of models. Pure, like the engine."""

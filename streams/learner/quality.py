@@ -1,0 +1,101 @@
+"""How good scores are, judged by labels that came later.
+
+Owns the definitions of the figures:
+
+- AUC: share of pairs (one that came true, one that did not) in which the former has the higher score, ties half
+  (Mann and Whitney 1947; Fawcett 2006).
+- Log loss: mean of -ln(probability given to what happened).
+- Calibration by bin: ten bins of equal width over the score; in each the mean score against the share that came true.
+- ECE, expected calibration error: mean over bins of the distance of the two, weighted by the labels in the bin (Naeini,
+  Cooper and Hauskrecht 2015).
+- Base rate: share of labels that came true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import log, nan
+from typing import Final, NamedTuple
+
+from streams.engine.scoring.scorer import LOWEST
+
+BINS: Final = 10
+
+
+class Bin(NamedTuple):
+    labels: int
+    score: float
+    """Mean score of the labels in it."""
+    rate: float
+    """Share of them that came true."""
+
+
+class Quality(NamedTuple):
+    """Figures over one set of (score, label); NaN where they are not defined."""
+
+    labels: int
+    base_rate: float
+    auc: float
+    log_loss: float
+    ece: float
+    bins: tuple[Bin, ...]
+
+    def figures(self, prefix: str = "") -> dict[str, float]:
+        """Those that are defined, by name."""
+        named = {
+            f"{prefix}labels": float(self.labels),
+            f"{prefix}base_rate": self.base_rate,
+            f"{prefix}auc": self.auc,
+            f"{prefix}log_loss": self.log_loss,
+            f"{prefix}ece": self.ece,
+        }
+        return {name: value for name, value in named.items() if value == value}  # noqa: PLR0124 - NaN
+
+
+def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """Area under the ROC curve; NaN unless there are labels of both classes."""
+    true = sum(1 for label in labels if label)
+    false = len(labels) - true
+    if not true or not false:
+        return nan
+    order = sorted(range(len(scores)), key=scores.__getitem__)
+    ranks = 0.0
+    i = 0
+    while i < len(order):
+        j = i
+        trues = 0
+        while j < len(order) and scores[order[j]] == scores[order[i]]:
+            trues += bool(labels[order[j]])
+            j += 1
+        ranks += trues * (i + j + 1) / 2.0  # mean of the ranks i+1 .. j
+        i = j
+    return (ranks - true * (true + 1) / 2.0) / (true * false)
+
+
+def log_loss(score: float, label: bool) -> float:
+    """Of one score."""
+    p = score if label else 1.0 - score
+    return -log(max(LOWEST, p))
+
+
+def quality(scores: Sequence[float], labels: Sequence[bool]) -> Quality:
+    """All figures over ``scores`` (probabilities) and what came to pass."""
+    n = len(scores)
+    if not n:
+        return Quality(0, nan, nan, nan, nan, ())
+    counts, sums, trues = [0] * BINS, [0.0] * BINS, [0] * BINS
+    loss = 0.0
+    for score, label in zip(scores, labels, strict=True):
+        at = min(BINS - 1, int(score * BINS))
+        counts[at] += 1
+        sums[at] += score
+        trues[at] += label
+        loss += log_loss(score, label)
+    bins = tuple(_bins(counts, sums, trues))
+    ece = sum(b.labels * abs(b.score - b.rate) for b in bins if b.labels) / n
+    return Quality(n, sum(trues) / n, auc(scores, labels), loss / n, ece, bins)
+
+
+def _bins(counts: Sequence[int], sums: Sequence[float], trues: Sequence[int]) -> Iterable[Bin]:
+    for n, total, true in zip(counts, sums, trues, strict=True):
+        yield Bin(n, total / n, true / n) if n else Bin(0, nan, nan)

@@ -1,0 +1,221 @@
+"""What the learner learns, what it only counts, and when it publishes."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+
+from streams.contracts.outputs import Model
+from streams.definitions.model import Pipeline
+from streams.engine.scoring.scorer import LinearScorer
+from streams.learner.learner import REMEMBERED, Learner
+from tests.support.labels import FEATURES, FOREST, KEY, LINEAR, TREE, example, examples, learning, risk
+
+
+def taught(n: int, learner: Learner | None = None, **world: bool | float | int) -> tuple[Learner, list[Model]]:
+    learner = learner or Learner(risk(), 1, KEY)
+    return learner, [model for one in examples(n, **world) for model in learner.learn(one)]  # type: ignore[arg-type]
+
+
+def test_models_come_after_enough_labels_and_then_regularly() -> None:
+    _, models = taught(450)
+    assert [(m.version, m.examples) for m in models] == [(1, 100), (2, 200), (3, 300), (4, 400)]
+    assert {m.name for m in models} == {"churn"}
+    assert models[-1].learned_until == max(e.matured_at for e in examples(400))
+    assert models[-1].base_rate == sum(e.label for e in examples(400)) / 400
+
+
+def test_what_is_published_scores_like_what_was_learned() -> None:
+    learner, models = taught(400)
+    scorer = LinearScorer(models[-1])
+    assert scorer.key == "churn@4"
+    risky, safe = scorer.score([90.0, 0.0, 0.0]), scorer.score([5.0, 8.0, 0.0])
+    assert risky > 0.7 > 0.3 > safe
+    contributions = scorer.contributions([90.0, 0.0, 0.0])
+    assert contributions[0] > 0.7
+    assert contributions[1] > 0.3
+    # The same numbers that the next label will be judged by.
+    following = examples(1, seed=9, first=400)[0]
+    learner.learn(following)
+    issued = scorer.score([following.features[name] for name in FEATURES])
+    assert learner._contenders[0].scores[-1] == pytest.approx(issued, abs=1e-9)
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_labels_of_one_class_make_no_model(label: bool) -> None:
+    learner = Learner(risk(), 1, KEY)
+    ones = [e for e in examples(1_500) if e.label is label][:500]
+    assert [model for one in ones for model in learner.learn(one)] == []
+    others = [e for e in examples(300, first=5_000) if e.label is not label]
+    models = [model for one in others[:9] for model in learner.learn(one)]
+    assert models == []
+    assert [m.version for m in learner.learn(others[9])] == [1]  # a tenth of at_least
+
+
+def test_an_example_that_comes_twice_is_learned_once() -> None:
+    once, _ = taught(300)
+    twice = Learner(risk(), 1, KEY)
+    for one in examples(300):
+        twice.learn(one)
+        twice.learn(one)
+    assert twice.counts["repeated"] == 300
+    assert twice.counts["learned"] == 300
+    assert twice.qualities() == once.qualities()
+
+
+def test_only_the_newest_ids_are_remembered() -> None:
+    learner, _ = taught(REMEMBERED + 10)
+    first, *_, last = examples(REMEMBERED + 10)
+    learner.learn(last)
+    assert learner.counts["repeated"] == 1
+    learner.learn(first)
+    assert learner.counts["learned"] == REMEMBERED + 11
+
+
+def test_examples_of_another_risk_or_signature_are_only_counted() -> None:
+    learner, _ = taught(100)
+    before = learner.dump()
+    other_risk, other_signature = examples(2, first=1_000)
+    other_risk.risk = "complaint"
+    other_signature.signature = "other"
+    assert learner.learn(other_risk) == learner.learn(other_signature) == []
+    assert learner.counts["foreign"] == 2
+    learner.counts["foreign"] = 0
+    assert learner.dump() == before
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -inf, 1e300, None])
+def test_values_that_are_missing_or_absurd_take_the_mean(bad: float | None) -> None:
+    learner, _ = taught(300)
+    means = list(learner._columns.means)
+    usual = example(900, True, [0.0, 3.0, 0.0])
+    odd = example(900, True, [0.0, 3.0, 0.0])
+    usual.features["recency"] = means[0]
+    if bad is None:
+        del odd.features["recency"]
+    else:
+        odd.features["recency"] = bad
+    other = Learner.load(risk(), 1, learner.dump(), KEY)
+    learner.learn(usual)
+    other.learn(odd)
+    assert other.counts["imputed"] == 1
+    assert other._contenders[0].scores[-1] == learner._contenders[0].scores[-1]
+    assert other._columns.means[0] == means[0]
+
+
+def test_a_feature_that_never_varies_is_no_harm() -> None:
+    learner = Learner(risk(), 1, KEY)
+    models = []
+    for one in examples(300):
+        one.features["noise"] = 7.0
+        models += learner.learn(one)
+    assert models[-1].scales[2] == 0.0
+    assert LinearScorer(models[-1]).contributions([40.0, 3.0, 9.0])[2] == 0.0
+
+
+def test_a_challenger_that_leads_check_after_check_becomes_champion() -> None:
+    learner = Learner(risk(learning(TREE, for_checks=3, window=400)), 1, KEY)
+    algorithms = [model.algorithm for one in examples(3_000, bent=True) for model in learner.learn(one)]
+    assert learner.champion == "tree"
+    assert learner.counts["promoted"] == 1
+    assert algorithms[:3] == ["logistic"] * 3
+    turned = algorithms.index("tree")
+    assert algorithms[turned:] == ["tree"] * (len(algorithms) - turned)
+
+
+def test_a_challenger_that_is_no_better_stays_one() -> None:
+    learner, _ = taught(3_000, Learner(risk(learning(TREE, FOREST, margin=0.03)), 1, KEY))
+    assert learner.champion == "logistic"
+    assert learner.counts["promoted"] == 0
+    qualities = learner.qualities()
+    assert qualities["logistic"].auc > qualities["tree"].auc - 0.03
+
+
+def test_a_lead_must_hold() -> None:
+    """One check more than there are labels for: nothing happens, however good the challenger is."""
+    learner = Learner(risk(learning(TREE, for_checks=40)), 1, KEY)
+    taught(3_000, learner, bent=True)
+    assert learner.qualities()["tree"].auc > learner.qualities()["logistic"].auc + 0.1
+    assert learner.champion == "logistic"
+
+
+def test_the_evaluation_travels_with_the_model() -> None:
+    _, models = taught(600, Learner(risk(learning(TREE, margin=0.2)), 3, KEY))
+    figures = models[-1].evaluation
+    assert 0.7 < figures["auc"] < 0.95
+    assert figures["labels"] == 500.0
+    assert 0.6 < figures["tree_auc"] < 0.95
+    assert figures["issued_labels"] == 300.0
+    assert figures["issued_auc"] > 0.7
+    assert sum(figures.get(f"bin_{i}_labels", 0.0) for i in range(10)) == 500.0
+    assert figures["ece"] < 0.15
+    assert models[-1].definition == 3
+
+
+def test_a_loss_that_rises_is_a_drift_and_learning_is_none() -> None:
+    learner, _ = taught(4_000)
+    assert sum(n for name, n in learner.drifts.items() if name.startswith("loss.")) == 0
+    turned = examples(2_000, seed=5, first=10_000)
+    for one in turned:
+        one.label = not one.label
+        learner.learn(one)
+    assert learner.drifts["loss.logistic.adwin"] >= 1
+    assert learner.drifts["loss.logistic.page_hinkley"] >= 1
+
+
+def test_a_feature_that_changes_is_named() -> None:
+    learner, _ = taught(2_000)
+    assert not [name for name in learner.drifts if name.startswith("feature.")]
+    for one in examples(1_000, seed=5, first=10_000):
+        one.features["orders"] += 3.0
+        learner.learn(one)
+    assert [name for name in learner.drifts if name.startswith("feature.")] == ["feature.orders"]
+
+
+def test_another_signature_begins_anew_but_the_versions_go_on() -> None:
+    learner, models = taught(300)
+    other = learner.adopt(risk(signature="other"), 2)
+    assert other.counts["learned"] == 0
+    following = examples(100, seed=2)
+    for one in following:
+        one.signature = "other"
+    assert [m.version for one in following for m in other.learn(one)] == [models[-1].version + 1]
+
+
+def test_the_same_signature_goes_on_with_other_pipelines() -> None:
+    learner, _ = taught(300)
+    same = learner.adopt(risk(learning(TREE, window=200)), 2)
+    assert same is learner
+    assert same.counts["learned"] == 300
+    assert same.champion == "logistic"
+    _, models = taught(200, same, first=1_000)
+    assert models[-1].definition == 2
+    assert models[-1].evaluation["labels"] == 200.0
+    assert models[-1].evaluation["tree_labels"] == 200.0
+
+
+def test_the_champion_that_the_owner_names_anew_is_champion() -> None:
+    learner, _ = taught(300, Learner(risk(learning(TREE)), 1, KEY))
+    trained = learner._contenders[1]
+    learner.adopt(risk(learning(LINEAR, champion=TREE)), 2)
+    assert learner.champion == "tree"
+    assert learner._contenders[0] is trained
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        (Pipeline("x", "perceptron"), "no model 'perceptron'"),
+        (Pipeline("x", "hoeffding_tree", {"depth": 3}), "no option depth"),
+        (Pipeline("x", "logistic_regression", {"optimizer": "newton"}), "optimizer"),
+    ],
+)
+def test_a_pipeline_that_there_is_not_is_refused(pipeline: Pipeline, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Learner(risk(learning(champion=pipeline)), 1, KEY)
+
+
+def test_a_key_that_is_too_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 16"):
+        Learner(risk(), 1, b"short")

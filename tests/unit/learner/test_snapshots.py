@@ -1,0 +1,276 @@
+"""Snapshots: what was published scores as it did in the learner; whatever else comes is refused with its reason.
+
+Owns the proof that no byte of a signed model can be changed, and that nothing but River comes out of a body.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from math import inf, nan
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river.drift import PageHinkley
+
+from streams.contracts.output_codec import OutputCodec, OutputReader
+from streams.contracts.outputs import Model
+from streams.contracts.schemas import PackagedSchemas
+from streams.definitions.model import Pipeline
+from streams.engine.scoring.scorer import ModelRefused
+from streams.learner import frozen
+from streams.learner.learner import Learner
+from streams.learner.pipelines import log_odds
+from streams.learner.snapshots import BODY_MAX_BYTES, scorer_of, signed
+from tests.support.labels import FEATURES, FOREST, KEY, LINEAR, TREE, examples, learning, risk
+
+ALL = [
+    LINEAR,
+    TREE,
+    Pipeline("adaptive", "hoeffding_adaptive_tree"),
+    Pipeline("fast", "extremely_fast_decision_tree"),
+    FOREST,
+    Pipeline("bayes", "gaussian_nb"),
+    Pipeline("near", "knn", {"window_size": 100, "n_neighbors": 5}),
+]
+
+
+def published(pipeline: Pipeline, n: int = 300) -> tuple[Learner, Model]:
+    learner = Learner(risk(learning(champion=pipeline, at_least=n, publish_every=n)), 1, KEY)
+    (model,) = [model for one in examples(n, bent=True) for model in learner.learn(one)]
+    return learner, model
+
+
+def through_kafka(model: Model) -> Model:
+    """As a consumer of the topic has it."""
+    record = OutputCodec(PackagedSchemas(), "/journey").model(model)
+    return OutputReader(PackagedSchemas()).read(Model, record.value or b"")
+
+
+@pytest.mark.parametrize("pipeline", ALL, ids=lambda p: p.model)
+def test_a_snapshot_scores_as_the_learner_did(pipeline: Pipeline) -> None:
+    learner, model = published(pipeline)
+    assert model.form == ("linear" if pipeline is LINEAR else "river")
+    scorer = scorer_of(through_kafka(model), KEY)
+    assert (scorer.key, scorer.risk, scorer.signature) == ("churn@1", "churn", "5161")
+    for following in examples(60, seed=8, bent=True, first=10_000):
+        values = [following.features[name] for name in FEATURES]
+        score = scorer.score(values)
+        assert scorer.score(values) == score
+        # The learner judges by the same numbers before it learns from the label; learning would move it on.
+        again = Learner.load(learner.risk, 1, learner.dump(), KEY) if pipeline is FOREST else learner
+        contender = again._contenders[0]
+        x, _ = again._columns.filled({})
+        x |= following.features
+        odds = contender.calibration.of(_odds(contender, x))
+        assert score == pytest.approx(odds, abs=1e-9)
+
+
+def _odds(contender: Any, x: dict[str, float]) -> float:
+    return log_odds(contender.model, x, contender._sure)
+
+
+@pytest.mark.parametrize("pipeline", [TREE, FOREST, Pipeline("bayes", "gaussian_nb")], ids=lambda p: p.model)
+def test_contributions_are_what_is_lost_at_the_mean(pipeline: Pipeline) -> None:
+    _, model = published(pipeline, 1_000)
+    scorer = scorer_of(model, KEY)
+    far = [100.0, scorer.means[1], nan]
+    contributions = scorer.contributions(far)
+    assert len(contributions) == len(FEATURES)
+    assert contributions[0] == max(contributions) > 0.0
+    assert contributions[1] == contributions[2] == 0.0
+
+
+def test_a_missing_value_is_taken_for_the_mean() -> None:
+    _, model = published(TREE)
+    scorer = scorer_of(model, KEY)
+    assert scorer.score([nan, nan, nan]) == scorer.score(list(scorer.means))
+
+
+def refusal(model: Model, key: bytes | None = KEY) -> str:
+    with pytest.raises(ModelRefused) as refused:
+        scorer_of(model, key)
+    assert f"{model.name}@{model.version}" in str(refused.value)
+    return refused.value.reason
+
+
+LINEAR_MODEL = published(LINEAR)[1]
+TREE_MODEL = published(TREE)[1]
+
+
+def copy(model: Model, **changes: Any) -> Model:
+    return msgspec.structs.replace(model, **changes)
+
+
+CHANGES: dict[str, Any] = {
+    "name": "complaint",
+    "version": 7,
+    "signature": "other",
+    "form": "linear",
+    "algorithm": "other",
+    "features": ["recency", "orders", "other"],
+    "weights": [1.0, 0.0, 0.0],
+    "means": [1.0, 0.0, 0.0],
+    "scales": [1.0, 1.0, 1.0],
+    "intercept": 9.0,
+    "slope": 2.0,
+    "shift": 2.0,
+    "body": b"other",
+    "software": "other",
+    "examples": 7,
+    "base_rate": 0.9,
+    "learned_until": 7,
+    "evaluation": {"auc": 1.0},
+    "definition": 7,
+}
+
+
+@pytest.mark.parametrize("field", [name for name in Model.__struct_fields__ if name != "mac"])
+def test_no_field_can_be_changed(field: str) -> None:
+    assert refusal(copy(TREE_MODEL, **{field: CHANGES[field]})) == "tampered"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_byte_of_a_body_can_be_changed(data: st.DataObject) -> None:
+    body = bytearray(TREE_MODEL.body or b"")
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] ^= data.draw(st.integers(1, 255))
+    assert refusal(copy(TREE_MODEL, body=bytes(body))) == "tampered"
+    assert refusal(copy(TREE_MODEL, body=bytes(body[:at]))) == "tampered"
+
+
+def test_signatures_of_others_and_none_are_refused() -> None:
+    assert refusal(TREE_MODEL, b"another key of some length") == "tampered"
+    assert refusal(copy(TREE_MODEL, mac=None)) == "unsigned"
+    assert refusal(copy(LINEAR_MODEL, mac=None)) == "unsigned"
+    assert refusal(TREE_MODEL, None) == "unsigned"
+
+
+def test_without_a_key_plain_numbers_are_taken_as_they_are() -> None:
+    assert scorer_of(copy(LINEAR_MODEL, mac=None), None).key == "churn@1"
+    assert scorer_of(LINEAR_MODEL, None).key == "churn@1"
+
+
+@pytest.mark.parametrize("field", ["weights", "means", "scales"])
+@pytest.mark.parametrize("numbers", [[], [1.0], [1.0, nan, 1.0], [inf, 1.0, 1.0], [1e300, 1.0, 1.0]])
+def test_numbers_that_make_no_model(field: str, numbers: list[float]) -> None:
+    assert refusal(signed(copy(LINEAR_MODEL, **{field: numbers}), KEY)) == "malformed"
+
+
+@pytest.mark.parametrize("changes", [{"means": [1.0]}, {"means": [nan, 0.0, 0.0]}, {"slope": inf}, {"body": None}])
+def test_a_river_model_that_makes_no_sense(changes: dict[str, Any]) -> None:
+    assert refusal(signed(copy(TREE_MODEL, **changes), KEY)) == "malformed"
+
+
+def test_a_form_of_the_future_is_refused() -> None:
+    assert refusal(signed(copy(LINEAR_MODEL, form="onnx"), KEY)) == "newer"
+
+
+class Evil:
+    """What a pickle would run on load."""
+
+    def __init__(self, call: Callable[..., Any], *arguments: Any) -> None:
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call, self.arguments
+
+
+def body_of(plain: bytes, *, texts: list[str] | None = None, format: int = 1, river: list[int] | None = None) -> bytes:  # noqa: A002 - the field's name
+    packed = msgspec.msgpack.encode((format, frozen.version() if river is None else river, texts or [], plain))
+    return zlib.compress(packed)
+
+
+def global_of(module: str, name: str) -> bytes:
+    """A pickle that is one name and nothing else."""
+
+    def text(s: str) -> bytes:
+        return b"\x8c" + bytes([len(s)]) + s.encode()
+
+    return b"\x80\x05" + text(module) + text(name) + b"\x93."
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("posix", "system"),
+        ("builtins", "eval"),
+        ("builtins", "getattr"),
+        ("builtins", "__import__"),
+        ("subprocess", "Popen"),
+        ("streams.learner.frozen", "thaw"),
+        ("river.datasets.base", "Dataset"),
+        ("river.optim.base", "np"),
+        ("river.compose.pipeline", "functools"),
+        ("river.compose.pipeline", "collections.defaultdict"),
+        ("river.compose.pipeline", "Pipeline.learn_one"),
+        ("river.stream.iter_csv", "open_filepath"),
+        ("river.treeish", "x"),
+        ("river.utils.pretty", "print_table"),
+    ],
+)  # fmt: skip
+def test_nothing_but_the_parts_of_models_can_be_named(module: str, name: str) -> None:
+    with pytest.raises(frozen.Unreadable) as refused:
+        frozen.thaw(body_of(global_of(module, name)))
+    assert refused.value.reason == "foreign"
+
+
+def test_a_signed_body_that_would_run_code_is_refused_before_it_runs() -> None:
+    plain = pickle.dumps(Evil(os.mkdir, "should-not-be-there"))
+    assert refusal(signed(copy(TREE_MODEL, body=body_of(plain)), KEY)) == "foreign"
+    assert not os.path.exists("should-not-be-there")
+
+
+def test_methods_that_are_not_known_are_refused() -> None:
+    file = BytesIO()
+    pickler = frozen._Pickler(file)
+    pickler.dump(PageHinkley().update)
+    with pytest.raises(frozen.Unreadable, match=r"PageHinkley\.update"):
+        frozen.thaw(body_of(file.getvalue(), texts=list(pickler.texts)))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "malformed"),
+        (b"no model", "malformed"),
+        (zlib.compress(b"no model"), "malformed"),
+        (body_of(b""), "malformed"),
+        (body_of(pickle.dumps({"a": 1})), "malformed"),
+        ((TREE_MODEL.body or b"")[:-10], "malformed"),
+        ((TREE_MODEL.body or b"") + b"more", "malformed"),
+        (body_of(pickle.dumps(1), format=2), "newer"),
+        (body_of(pickle.dumps(1), river=[99, 0]), "newer"),
+        (bytes(BODY_MAX_BYTES + 1), "malformed"),
+    ],
+)
+def test_bodies_that_cannot_be_read(body: bytes, reason: str) -> None:
+    assert refusal(signed(copy(TREE_MODEL, body=body), KEY)) == reason
+
+
+def test_a_small_body_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PLAIN_MAX_BYTES", 10_000)
+    with pytest.raises(frozen.Unreadable, match="too many"):
+        frozen.thaw(body_of(bytes(20_000)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_give_one_error(data: bytes) -> None:
+    for body in (data, zlib.compress(data), body_of(data)):
+        with suppress(frozen.Unreadable):
+            frozen.thaw(body)
+
+
+def test_a_snapshot_survives_the_contract() -> None:
+    for model in (LINEAR_MODEL, TREE_MODEL):
+        assert through_kafka(model) == model
