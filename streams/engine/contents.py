@@ -177,10 +177,10 @@ def _contact_started(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
 
 def _contact_ended(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     contact = tp.contact_id or tp.case_id
-    if contact is None:
-        p.contacts.clear()
-    else:
-        p.contacts.pop(contact, None)
+    # One that began anew after this end, and was heard of before it, stays open.
+    for key in [k for k, c in p.contacts.items() if (contact is None or k == contact) and c.since <= t]:
+        del p.contacts[key]
+    if contact is not None:
         settle(p, CONTACT + contact, t)
     return facts.CONTACTS
 
@@ -190,8 +190,9 @@ def _case_resolved(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     for ended in (tp.contact_id, case):
         if ended is not None:
             settle(p, CONTACT + ended, t)
-    for key in [k for k, c in p.contacts.items() if k == tp.contact_id or (case is not None and c.case_id == case)]:
-        del p.contacts[key]
+    for key, held in list(p.contacts.items()):
+        if (key == tp.contact_id or (case is not None and held.case_id == case)) and held.since <= t:
+            del p.contacts[key]
     return facts.CONTACTS
 
 
