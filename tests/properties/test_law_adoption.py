@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.definitions.model import Band, Risk
 from tests.support.compare import said, stored
+from tests.support.engines import H, M
+from tests.support.risks import LEAVING, RENEWAL, RISKS, UPSET
 from tests.support.worlds import STRESS, Log, Run, carried_out, law, loaded, logs
 
 pytestmark = pytest.mark.usefixtures("scoring")
@@ -43,6 +47,17 @@ CHANGES: tuple[tuple[tuple[str, str], ...], ...] = (
 """What the owner of the definition may have changed: (before, after)."""
 
 
+SOONER = replace(LEAVING, every_ms=20 * M, bands=(Band("none", 0.0), Band("medium", 0.3), Band("all", 0.9)))
+RISK_CHANGES: tuple[tuple[Risk, ...], ...] = (
+    RISKS,
+    (),
+    (UPSET,),
+    (RENEWAL, LEAVING, UPSET),
+    (SOONER, UPSET, RENEWAL),
+    (replace(LEAVING, horizon_ms=3 * H, signature="leaving-2"), UPSET, replace(RENEWAL, name="staying")),
+)
+
+
 def changed(chosen: frozenset[int]) -> str:
     text = STRESS
     for i in sorted(chosen):
@@ -51,19 +66,20 @@ def changed(chosen: frozenset[int]) -> str:
     return text
 
 
-variants = st.frozensets(st.integers(0, len(CHANGES) - 1), max_size=4)
+Variant = tuple[frozenset[int], tuple[Risk, ...]]
+variants = st.tuples(st.frozensets(st.integers(0, len(CHANGES) - 1), max_size=4), st.sampled_from(RISK_CHANGES))
 
 
 @law()
 @given(logs(40), st.lists(st.tuples(st.integers(0, 39), variants), max_size=4))
-def test_definitions_may_change_at_any_time(log: Log, adoptions: list[tuple[int, frozenset[int]]]) -> None:
+def test_definitions_may_change_at_any_time(log: Log, adoptions: list[tuple[int, Variant]]) -> None:
     log = carried_out(log, loaded())
     live, restored = Run(loaded()), Run(loaded(), hot_profiles=1)
     for i, one in enumerate(log):
-        for number, (at, chosen) in enumerate(adoptions):
+        for number, (at, (chosen, risks)) in enumerate(adoptions):
             if at == i:
                 for run in (live, restored):
-                    run.adopt(loaded(changed(chosen), number + 1))
+                    run.adopt(loaded(changed(chosen), number + 1, risks))
                 restored.restart(hot_profiles=1)
                 assert live.engine.next_due_ms == restored.engine.next_due_ms
         live.hear(one)
@@ -78,3 +94,4 @@ def test_definitions_may_change_at_any_time(log: Log, adoptions: list[tuple[int,
         records[trigger.trigger_id].append(trigger)
     assert all([t.revision for t in ts] == [1, 2] and ts[0].status == "issued" for ts in records.values())
     assert [i for i, n in Counter(s.signal_id for s in live.signals).items() if n > 1] == []
+    assert [i for i, n in Counter(e.example_id for e in live.examples).items() if n > 1] == []
