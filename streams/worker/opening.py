@@ -51,7 +51,7 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
     producer = _take_over(runtime, partition, generation)
     try:
         restored = changelog.restore(
-            runtime.settings.kafka,
+            runtime.settings,
             topics.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
@@ -70,7 +70,7 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
     producer = _take_over(runtime, partition, generation)
     try:
         marker = changelog.last_marker(
-            runtime.settings.kafka,
+            runtime.settings,
             runtime.topics.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
