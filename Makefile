@@ -13,8 +13,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-# One process runs what needs the broker, the other the rest (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n 2
+# More processes than cores: integration tests mostly wait for brokers and timeouts (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n 4
 
 demo: $(VENV)/installed
 	@$(BIN)/journey demo

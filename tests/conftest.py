@@ -45,18 +45,27 @@ class RunningKafka:
     kill = restart = stop
 
 
+LONGEST_FIRST = ("test_worker.py", "test_proof.py", "test_embedded.py", "test_readme.py", "/replay/", "/integration/")
+"""Files that decide how long all takes, then everything that needs a broker: what ends last has begun early."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((n for n, part in enumerate(LONGEST_FIRST) if part in path), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With pytest-xdist: a file is for one process, and everything that needs the broker for one and the same.
-
-    In the order of the folders, in which what takes longest comes first.
-    """
+    """With pytest-xdist: a file is for one process, in the order above. Each process that needs a broker has its own:
+    integration tests mostly wait, so more processes than cores get through sooner."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only there with the plugin
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # typed as Any where the plugin is not installed
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "tests/integration" if "/integration/" in file else file
+            return nodeid.partition("::")[0]
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

@@ -49,9 +49,9 @@ def import_(
     console = Console(stderr=True)
     connection = connected(bootstrap, prefix, application)
     try:
-        kafka, topics = connection.settings.kafka, connection.topics
+        settings, topics = connection.settings, connection.topics
         if finish:
-            console.print(f"ended the import on {end_import(kafka, topics)} partitions of {topics.touchpoints}")
+            console.print(f"ended the import on {end_import(settings, topics)} partitions of {topics.touchpoints}")
             return
         if not input:
             raise InputError("give --input (or --finish)")
@@ -67,7 +67,7 @@ def import_(
                 bar.update(task, completed=done, description=f"import, {written:,} touchpoints")
 
             report = import_touchpoints(
-                kafka, topics, merged(files), rate=rate, schemas=connection.schemas("write"), progress=progress
+                settings, topics, merged(files), rate=rate, schemas=connection.schemas("write"), progress=progress
             )
     except (DefinitionFaults, InputError, ImportRefused, FileNotFoundError) as error:
         fail(str(error), WRONG)

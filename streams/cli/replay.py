@@ -151,7 +151,7 @@ def _from_kafka(connection: Connection, output: str | None, *, compare: bool) ->
                         sink.write(line)
 
             result = replay_kafka(
-                settings.kafka,
+                settings,
                 topics,
                 definitions,
                 reading,
@@ -162,7 +162,7 @@ def _from_kafka(connection: Connection, output: str | None, *, compare: bool) ->
         newest = max(partition.marker.definition for partition in result.partitions)
         _show(result.summary, definitions(newest))
         if compare:
-            comparison = compare_with_live(settings.kafka, topics, result)
+            comparison = compare_with_live(settings, topics, result)
             _console().print(str(comparison), markup=False)
             if not comparison.equal:
                 raise typer.Exit(UNEQUAL)

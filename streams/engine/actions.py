@@ -12,8 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.contracts.outputs import Candidate, Decision, Signal, Trigger
-from streams.definitions.channels import CHANNELS
-from streams.definitions.model import Action, Channel, When
+from streams.definitions.model import Action, Channel
 from streams.engine import sessions
 from streams.engine.facts import in_session
 from streams.engine.plan import ActionPlan, Route
@@ -31,30 +30,18 @@ CONTEXT: Final = 10
 """Last touchpoints that travel with a trigger."""
 
 
-def selects(when: When, signal: Signal) -> bool:
-    return (
-        (not when.journey or signal.journey in when.journey)
-        and (not when.name or signal.name in when.name)
-        and (not when.stage or signal.stage in when.stage)
-        and (not when.severity or signal.severity in when.severity)
-        and (not when.band or signal.band in when.band)
-    )
-
-
 def decide(step: Step, signal: Signal, due: int) -> None:
     """At most one trigger for a signal: the most valuable candidate that passes every gate."""
-    matched: dict[str, ActionPlan] = {}
-    for plan, when in step.plan.by_kind.get(signal.kind, ()):
-        if plan.action.name not in matched and selects(when, signal):
-            matched[plan.action.name] = plan
+    matched = step.plan.candidates(signal)
     if not matched:
         return
-    _expire_passed(step, signal.time)
+    if step.p.triggers:
+        _expire_passed(step, signal.time)
     step.facts.signal = signal
     candidates: list[Candidate] = []
     best: tuple[float, Candidate, ActionPlan, Issued | None] | None = None
-    for plan in matched.values():
-        candidate, held = _gates(step, plan.action, signal)
+    for plan in matched:
+        candidate, held = _gates(step, plan, signal)
         candidates.append(candidate)
         if candidate.closed_by is None and (best is None or (candidate.v or 0.0) > best[0]):
             if best is not None:
@@ -67,7 +54,7 @@ def decide(step: Step, signal: Signal, due: int) -> None:
         step.p.id,
         signal.time,
         "none",
-        max(candidates, key=_known_value).closed_by or "",
+        "",
         signal.signal_id,
         journey=signal.journey,
         instance=signal.instance,
@@ -76,6 +63,7 @@ def decide(step: Step, signal: Signal, due: int) -> None:
     )
     step.out.decisions.append(decision)
     if best is None:
+        decision.reason = max(candidates, key=_known_value).closed_by or ""
         return
     _, candidate, plan, held = best
     decision.chosen = plan.action.name
@@ -97,9 +85,10 @@ def _known_value(candidate: Candidate) -> float:
     return -inf if candidate.v is None else candidate.v
 
 
-def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issued | None]:
+def _gates(step: Step, plan: ActionPlan, signal: Signal) -> tuple[Candidate, Issued | None]:
     """The candidate with the gate that closed it, and the open trigger that it would replace."""
     p = step.p
+    action = plan.action
     candidate = Candidate(action.name)
     if action.paused:
         candidate.closed_by = "paused"
@@ -115,8 +104,11 @@ def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issue
             return candidate, None
         value = float(found)
     candidate.v = float(value)
-    candidate.channel = next((c for c in action.channels if reachable(step, c, action)), None)
-    if candidate.channel is None:
+    for channel in plan.channels:
+        if reachable(step, channel, action):
+            candidate.channel = channel.name
+            break
+    else:
         candidate.closed_by = "channel"
         return candidate, None
     for issued in p.triggers:
@@ -134,15 +126,9 @@ def _gates(step: Step, action: Action, signal: Signal) -> tuple[Candidate, Issue
     return candidate, None
 
 
-def channel_of(step: Step, name: str) -> Channel:
-    found = step.plan.definition.channels.get(name) or CHANNELS.get(name)
-    return found if found is not None else Channel(name, opt_in=False)
-
-
-def reachable(step: Step, name: str, action: Action) -> bool:
+def reachable(step: Step, channel: Channel, action: Action) -> bool:
     """The customer can be reached on the channel and has not refused it (marketing: has agreed to it)."""
     p = step.p
-    channel = channel_of(step, name)
     if channel.in_session and not in_session(step.facts):
         return False
     if channel.identifier is not None:
@@ -249,18 +235,25 @@ def in_words(signal: Signal) -> str:
         return "; ".join((f"{signal.name} risk is {signal.band or 'not scored any more'}", *signal.words[:2]))
     where = f" at {signal.stage}" if signal.stage else ""
     journey = f" of {signal.journey}" if signal.journey else ""
-    words = {
-        "abandonment": f"left {signal.name}{journey} and was silent",
-        "friction": f"{signal.name}{where}{journey}",
-        "stalled": f"{signal.name}: no progress{where}{journey}",
-        "goal_reached": f"reached the goal{journey}",
-        "stage_entered": f"entered {signal.name}{journey}",
-        "stage_left": f"left {signal.name}{journey} ({signal.reason})",
-        "satisfaction": f"{signal.name}{where}{journey}",
-        "milestone": f"milestone {signal.name}",
-        "segment_entered": f"became {signal.name}",
-        "segment_left": f"is no longer {signal.name}",
-    }.get(signal.kind, f"{signal.kind} {signal.name}")
+    match signal.kind:
+        case "abandonment":
+            words = f"left {signal.name}{journey} and was silent"
+        case "friction" | "satisfaction":
+            words = f"{signal.name}{where}{journey}"
+        case "stalled":
+            words = f"{signal.name}: no progress{where}{journey}"
+        case "goal_reached":
+            words = f"reached the goal{journey}"
+        case "stage_entered":
+            words = f"entered {signal.name}{journey}"
+        case "stage_left":
+            words = f"left {signal.name}{journey} ({signal.reason})"
+        case "segment_entered":
+            words = f"became {signal.name}"
+        case "segment_left":
+            words = f"is no longer {signal.name}"
+        case _:
+            words = f"{signal.kind} {signal.name}"
     shown = ", ".join(f"{name} {value:g}" for name, value in list(signal.figures.items())[:2])
     return f"{words} ({shown})" if shown else words
 
@@ -337,7 +330,7 @@ def withdraw_unconsented(step: Step) -> None:
         if issued.freed:
             continue
         plan = step.plan.actions.get(issued.trigger.action)
-        if plan is not None and not consented(step.p, channel_of(step, issued.trigger.channel), plan.action):
+        if plan is not None and not consented(step.p, step.plan.channel(issued.trigger.channel), plan.action):
             end(step, issued, "cancelled", "consent", step.t)
 
 

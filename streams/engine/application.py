@@ -21,9 +21,8 @@ def learn(step: Step, route: Route) -> None:
     p = step.p
     tp = step.tp
     t = step.t
-    if route.handled:
-        settled = p.last_seen - step.plan.time.allowed_lateness_ms
-        bits = contents.HANDLED[route.event](p, tp, t, settled)
+    if route.handler is not None:
+        bits = route.handler(p, tp, t, p.last_seen - step.plan.time.allowed_lateness_ms)
         step.dirty |= bits
         if bits & facts.CONTACTS:
             step.view = True
@@ -77,8 +76,9 @@ def run_unnamed(step: Step) -> None:
 def progress(step: Step, route: Route) -> set[str]:
     """Instances in which this touchpoint enters a higher stage."""
     progressed = set()
+    hint = step.tp.journey
     for jr in route.journeys:
-        if journeys.elsewhere(step, jr.journey):
+        if hint is not None and journeys.elsewhere(step, hint, jr.journey):
             continue
         by = jr.journey.instance_by
         key = "" if by is None else journeys.field(step, by)

@@ -263,31 +263,44 @@ def _bound(step: Step, kept: dict[str, Any]) -> None:
 def tidy(step: Step) -> None:
     """Drop windows whose length has passed, and cool-downs that are over: at the start of each session."""
     p = step.p
-    rules = step.plan.rules
-    for key in list(p.windows):
-        state = p.windows[key]
-        rule = rules.get(key.split(SEPARATOR, 1)[0])
-        if rule is None or not state:
-            del p.windows[key]
-            continue
-        spec = rule.friction.rule
-        within = getattr(spec, "within_ms", 0)
-        if state[-1][0] + within + step.plan.time.allowed_lateness_ms < step.watermark:
-            del p.windows[key]
-    for key in [k for k, until in p.cooling.items() if until < step.watermark]:
-        del p.cooling[key]
-    too_late = step.watermark - step.plan.time.too_late_ms
-    for key in [k for k, before in p.settled.items() if before <= too_late]:
-        del p.settled[key]
-    gap = step.plan.time.session_gap_ms
-    for name in list(p.pending):
-        waiting = p.pending[name]
-        fresh = [w for w in waiting if w[0] + gap >= step.t]
-        step.counts.unassigned += len(waiting) - len(fresh)
-        if fresh:
-            p.pending[name] = fresh
-        else:
-            del p.pending[name]
+    if p.windows:
+        _tidy_windows(step)
+    if p.cooling:
+        for key in [k for k, until in p.cooling.items() if until < step.watermark]:
+            del p.cooling[key]
+    if p.settled:
+        too_late = step.watermark - step.plan.time.too_late_ms
+        for key in [k for k, before in p.settled.items() if before <= too_late]:
+            del p.settled[key]
+    if p.pending:
+        _tidy_pending(step)
     if p.contacts:
         for contact in [k for k, c in p.contacts.items() if c.since + 30 * 86_400_000 < step.watermark]:
             del p.contacts[contact]
+
+
+def _tidy_windows(step: Step) -> None:
+    windows = step.p.windows
+    rules = step.plan.rules
+    for key in list(windows):
+        state = windows[key]
+        rule = rules.get(key.split(SEPARATOR, 1)[0])
+        if rule is None or not state:
+            del windows[key]
+            continue
+        within = getattr(rule.friction.rule, "within_ms", 0)
+        if state[-1][0] + within + step.plan.time.allowed_lateness_ms < step.watermark:
+            del windows[key]
+
+
+def _tidy_pending(step: Step) -> None:
+    pending = step.p.pending
+    gap = step.plan.time.session_gap_ms
+    for name in list(pending):
+        waiting = pending[name]
+        fresh = [w for w in waiting if w[0] + gap >= step.t]
+        step.counts.unassigned += len(waiting) - len(fresh)
+        if fresh:
+            pending[name] = fresh
+        else:
+            del pending[name]

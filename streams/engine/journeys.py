@@ -25,16 +25,16 @@ def field(step: Step, name: str) -> str | None:
     return None if value is None or value == "" else str(value)[:128]
 
 
-def elsewhere(step: Step, journey: JourneyPlan) -> bool:
-    """The touchpoint says that it belongs to another journey."""
-    hint = step.tp.journey
-    return hint is not None and hint != journey.name and hint in step.plan.journeys
+def elsewhere(step: Step, hint: str, journey: JourneyPlan) -> bool:
+    """The touchpoint says (its field ``journey``) that it belongs to another journey."""
+    return hint != journey.name and hint in step.plan.journeys
 
 
 def find_goals(step: Step, route: Route) -> None:
     """Note whose goal this touchpoint is, before anything else of it is applied."""
+    hint = step.tp.journey
     for jr in route.journeys:
-        if elsewhere(step, jr.journey):
+        if hint is not None and elsewhere(step, hint, jr.journey):
             continue
         for where in jr.goals:
             if step.holds(where):
@@ -47,32 +47,31 @@ def find_goals(step: Step, route: Route) -> None:
 
 def apply(step: Step, route: Route) -> None:
     """Move the journeys that this touchpoint belongs to."""
+    hint = step.tp.journey
     for jr in route.journeys:
         journey = jr.journey
-        if elsewhere(step, journey):
+        if hint is not None and elsewhere(step, hint, journey):
             continue
         stage = None
         for candidate, where in jr.entries:
-            if step.holds(where):
+            if where is None or where(step.facts):
                 stage = candidate
                 break
-        goal = any(step.holds(where) for where in jr.goals) if jr.goals else False
+        goal = bool(jr.goals) and any(step.holds(where) for where in jr.goals)
         if stage is None and not goal and not jr.belongs:
             continue
-        key: str | None = ""
-        if journey.instance_by is not None:
-            key = field(step, journey.instance_by)
-            if key is None:
-                _without_key(step, jr, stage, goal=goal)
-                continue
-        assert key is not None  # noqa: S101 - for the checker
-        _touch(step, jr, key, stage, goal=goal)
+        if journey.instance_by is None:
+            _touch(step, journey, journey.name, "", stage, goal=goal)
+            continue
+        key = field(step, journey.instance_by)
+        if key is None:
+            _without_key(step, jr, stage, goal=goal)
+        else:
+            _touch(step, journey, instance_key(journey.name, key), key, stage, goal=goal)
 
 
-def _touch(step: Step, jr: JourneyRoute, key: str, stage: StagePlan | None, *, goal: bool) -> None:
-    journey = jr.journey
+def _touch(step: Step, journey: JourneyPlan, ik: str, key: str, stage: StagePlan | None, *, goal: bool) -> None:
     p = step.p
-    ik = instance_key(journey.name, key)
     inst = p.open.get(ik)
     risen = False
     if inst is None:
@@ -91,7 +90,7 @@ def _touch(step: Step, jr: JourneyRoute, key: str, stage: StagePlan | None, *, g
     late = inst.fired > 0 and step.t <= inst.fired
     if late:
         step.counts.late += 1
-    if not goal and stage is not None:
+    if not goal and stage is not None and stage.name != inst.stage:
         risen = enter(step, journey, inst, stage, step.t, step.event_id) or risen
     # What the company does by itself is neither effort nor activity, unless it enters a stage.
     if step.counting or risen:
@@ -119,10 +118,11 @@ def _belong(step: Step, inst: Instance, t: int, event_id: str, channel: str | No
 
 def _open(step: Step, journey: JourneyPlan, ik: str, key: str) -> Instance:
     p = step.p
-    mine = [(i.touched, k) for k, i in p.open.items() if i.journey == journey.name]
-    if len(mine) >= INSTANCES:
-        _, oldest = min(mine)
-        close(step, journey, oldest, p.open[oldest], "limit", step.t)
+    if len(p.open) >= INSTANCES:
+        mine = [(i.touched, k) for k, i in p.open.items() if i.journey == journey.name]
+        if len(mine) >= INSTANCES:
+            _, oldest = min(mine)
+            close(step, journey, oldest, p.open[oldest], "limit", step.t)
     inst = p.open[ik] = Instance(journey.name, key, step.t, "")
     if journey.within_ms:
         step.arm(step.t + journey.within_ms)
@@ -226,7 +226,7 @@ def reach_goal(step: Step, journey: JourneyPlan, ik: str, key: str | None, inst:
             "seconds": max(0, step.t - inst.opened) / 1000,
         }
         close(step, journey, ik, inst, "goal", step.t)
-    if key is not None:
+    if key is not None and p.once:
         for name in [n for n in p.once if n.endswith(SEPARATOR + ik)]:
             del p.once[name]
     step.find("goal_reached", journey.name, journey=journey.name, instance=key, stage=stage, figures=figures)
@@ -253,11 +253,12 @@ def close(step: Step, journey: JourneyPlan, ik: str, inst: Instance, reason: str
         },
     )
     del p.open[ik]
-    for rule in journey.rules.values():
-        absence = instance_key(rule.key, inst.key)
-        if absence in p.absences and p.absences[absence][3]:
-            del p.absences[absence]
-            settle(p, absence, t)
+    if p.absences:
+        for rule in journey.rules.values():
+            absence = instance_key(rule.key, inst.key)
+            if absence in p.absences and p.absences[absence][3]:
+                del p.absences[absence]
+                settle(p, absence, t)
     if reason not in {"limit", "definition"}:
         settle(p, ik, max(t, inst.fired + 1))
     step.view = True

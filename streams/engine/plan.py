@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from streams.contracts.outputs import Signal
+from streams.definitions.channels import CHANNELS
 from streams.definitions.model import (
     Abandonment,
     Absence,
     Action,
+    Channel,
     Count,
     Definition,
     EventRef,
@@ -27,10 +30,11 @@ from streams.definitions.model import (
     When,
 )
 from streams.engine import facts
-from streams.engine.contents import HANDLED
+from streams.engine.contents import HANDLED, Handler
 from streams.engine.detectors.clicks import PRESETS, ClickPreset
 from streams.engine.scoring.kinds import KIND_OF
 from streams.engine.scoring.plan import RiskPlan, RiskPlans
+from streams.engine.signatures import signature
 
 SEPARATOR: Final = "\x1f"
 ROUTES_KEPT: Final = 4096
@@ -119,6 +123,8 @@ class SegmentPlan:
 class ActionPlan:
     action: Action
     order: int
+    channels: tuple[Channel, ...] = ()
+    """Where it may go, the preferred one first."""
 
 
 @dataclass(slots=True)
@@ -144,7 +150,8 @@ class Route:
     """A rule names it, or the engine keeps facts from it."""
     named: bool = False
     """A rule names it: it is applied whoever the actor is."""
-    handled: bool = False
+    handler: Handler | None = None
+    """The engine keeps facts from it: how."""
     journeys: tuple[JourneyRoute, ...] = ()
     counts: tuple[Ref, ...] = ()
     sequences: tuple[tuple[RulePlan, int, Condition | None], ...] = ()
@@ -181,8 +188,12 @@ class Plan:
         self.segment_reads = 0
         for segment in self.segments:
             self.segment_reads |= segment.reads
-        self.actions = {a.name: ActionPlan(a, n) for n, a in enumerate(definition.actions)}
+        self.actions = {
+            a.name: ActionPlan(a, n, tuple(self.channel(c) for c in a.channels))
+            for n, a in enumerate(definition.actions)
+        }
         self.by_kind: dict[str, tuple[tuple[ActionPlan, When], ...]] = {}
+        self._candidates: dict[tuple[str | None, ...], tuple[ActionPlan, ...]] = {}
         self.anniversaries = tuple(m.name for m in definition.milestones if m.anniversary_of is not None)
         self.words = definition.satisfaction.words
         self.fall = definition.satisfaction.fall
@@ -204,7 +215,7 @@ class Plan:
             if info.actor is not None:
                 self._route(name).actor = info.actor
         for route in self.routes.values():
-            route.known = route.known or route.named or route.handled
+            route.known = route.known or route.named or route.handler is not None
         stages = (stage for journey in definition.journeys for stage in journey.stages)
         leaves = (stage.leave_when for stage in stages if stage.leave_when is not None)
         if any(variable.startswith("session.") for expression in leaves for variable in expression.uses):
@@ -215,11 +226,27 @@ class Plan:
         """The route of an event name as it arrives (aliases included)."""
         found = self.routes.get(event)
         if found is None:
-            found = Route(self._aliases.get(event, event))
-            found.handled = found.known = found.event in HANDLED
+            standard = self._aliases.get(event, event)
+            handler = HANDLED.get(standard)
+            found = Route(standard, known=handler is not None, handler=handler)
             self._count_kind(found)
             if len(self.routes) < ROUTES_KEPT:
                 self.routes[event] = found
+        return found
+
+    def channel(self, name: str) -> Channel:
+        found = self.definition.channels.get(name) or CHANNELS.get(name)
+        return found if found is not None else Channel(name, opt_in=False)
+
+    def candidates(self, signal: Signal) -> tuple[ActionPlan, ...]:
+        """The actions that select a signal like this one, in the order of the definition."""
+        like = (signal.kind, signal.journey, signal.name, signal.stage, signal.severity, signal.band)
+        found = self._candidates.get(like)
+        if found is None:
+            selected = {a.action.name: a for a, when in self.by_kind.get(signal.kind, ()) if selects(when, signal)}
+            found = tuple(selected.values())
+            if len(self._candidates) < ROUTES_KEPT:  # a touchpoint may name any journey
+                self._candidates[like] = found
         return found
 
     def segments_of(self, dirty: int) -> tuple[SegmentPlan, ...]:
@@ -233,7 +260,7 @@ class Plan:
     def _route(self, event: str) -> Route:
         found = self.routes.get(event)
         if found is None:
-            found = self.routes[event] = Route(event, handled=event in HANDLED)
+            found = self.routes[event] = Route(event, handler=HANDLED.get(event))
             self._count_kind(found)
         return found
 
@@ -286,7 +313,12 @@ class Plan:
         elif isinstance(rule, Sequence):
             per_customer = per_customer or rule.across_customer
         plan = RulePlan(
-            friction, journey, f"{journey.name}/{friction.name}", order, per_customer, _signature(friction, journey)
+            friction,
+            journey,
+            f"{journey.name}/{friction.name}",
+            order,
+            per_customer,
+            signature(friction.rule, journey.instance_by),
         )
         self.rules[plan.key] = journey.rules[friction.name] = plan
         if isinstance(rule, Count):
@@ -354,8 +386,18 @@ class Plan:
         for own, standard in self._aliases.items():
             self.routes[own] = self._route(standard)
         for route in self.routes.values():
-            route.known = route.known or route.named or route.handled
+            route.known = route.known or route.named or route.handler is not None
             route.has_goals = any(jr.goals for jr in route.journeys)
+
+
+def selects(when: When, signal: Signal) -> bool:
+    return (
+        (not when.journey or signal.journey in when.journey)
+        and (not when.name or signal.name in when.name)
+        and (not when.stage or signal.stage in when.stage)
+        and (not when.severity or signal.severity in when.severity)
+        and (not when.band or signal.band in when.band)
+    )
 
 
 def _condition(ref: EventRef) -> Condition | None:
@@ -366,23 +408,3 @@ def _expressions(action: Action) -> Iterable[Expression]:
     for candidate in (action.value, action.eligible, *action.content.values()):
         if candidate is not None and hasattr(candidate, "uses"):
             yield candidate
-
-
-def _signature(friction: Friction, journey: JourneyPlan) -> str:
-    """Text of the parameters that the state of a rule's window depends on."""
-    rule = friction.rule
-    if isinstance(rule, Count):
-        parts: tuple[object, ...] = ("count", _names(rule.on), rule.within_ms, rule.same, rule.different)
-    elif isinstance(rule, Sequence):
-        parts = ("sequence", _names(rule.of), rule.within_ms, rule.across_customer)
-    elif isinstance(rule, Absence):
-        parts = ("absence", _names(rule.after))
-    elif isinstance(rule, Stalled):
-        parts = ("stalled", rule.stage)
-    else:
-        parts = ("preset", rule.preset)
-    return repr((*parts, journey.instance_by))
-
-
-def _names(refs: tuple[EventRef, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((ref.event, ref.where.text if ref.where is not None else "") for ref in refs)

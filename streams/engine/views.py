@@ -16,11 +16,13 @@ def view(p: Profile, time: int, trail: list[LastTouchpoint], first_risk: str | N
         [OpenStage(i.journey, i.key, i.stage, i.entered.get(i.stage, i.opened)) for i in p.open.values()],
         list(p.segments),
         next((r.band for r in risks if r.risk == first_risk), None),
-        [OpenContact(c.contact, c.channel, c.topic, c.since) for c in p.contacts.values()],
+        [OpenContact(c.contact, c.channel, c.topic, c.since) for c in p.contacts.values()] if p.contacts else [],
         [
             OpenTrigger(i.trigger.trigger_id, i.trigger.action, i.trigger.channel, i.trigger.expires_at, i.outcome)
             for i in p.triggers
-        ],
+        ]
+        if p.triggers
+        else [],
         trail,
         risks,
         p.expected_value if risks else None,

@@ -22,7 +22,7 @@ from streams.contracts.routing import partition_for
 from streams.contracts.schemas import PackagedSchemas, SchemaSource
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import IMPORT_ENDED, IMPORT_STARTED, Touchpoint
-from streams.settings import KafkaSettings
+from streams.settings import KafkaSettings, Settings
 from streams.tools.replay import log
 from streams.tools.replay.rows import Refused
 from streams.worker.changelog import last_marker
@@ -47,11 +47,11 @@ class ImportReport:
     by_partition: Counter[int] = field(default_factory=Counter)
 
 
-def check_watermarks(kafka: KafkaSettings, topics: Topics, partitions: int, first_ms: int) -> None:
+def check_watermarks(settings: Settings, topics: Topics, partitions: int, first_ms: int) -> None:
     """Refuse where a worker's watermark is already later than the first touchpoint: all before it would be late."""
     too_far = []
     for partition in range(partitions):
-        marker = last_marker(kafka, topics.state, partition, lambda: False)
+        marker = last_marker(settings, topics.state, partition, lambda: False)
         if marker is not None and marker.watermark is not None and marker.watermark > first_ms:
             too_far.append(f"partition {partition} has come to {_iso(marker.watermark)}")
     if too_far:
@@ -63,7 +63,7 @@ def check_watermarks(kafka: KafkaSettings, topics: Topics, partitions: int, firs
 
 
 def import_touchpoints(
-    kafka: KafkaSettings,
+    settings: Settings,
     topics: Topics,
     items: Iterable[Touchpoint | Refused],
     *,
@@ -77,14 +77,14 @@ def import_touchpoints(
     happens in between, so that the idle clock does not stand still for ever; only a killed process leaves it so, and
     then ``end_import`` mends it.
     """
-    partitions = _partitions(kafka, topics)
+    partitions = _partitions(settings, topics)
     report = ImportReport()
     remaining = _good(items, report)
     first = next(remaining, None)
     if first is None:
         return report
-    check_watermarks(kafka, topics, partitions, first.occurred_at)
-    writer = _Writer(kafka, topics.touchpoints, OutputCodec(schemas or PackagedSchemas(), SOURCE))
+    check_watermarks(settings, topics, partitions, first.occurred_at)
+    writer = _Writer(settings.kafka, topics.touchpoints, OutputCodec(schemas or PackagedSchemas(), SOURCE))
     writer.mark(IMPORT_STARTED, partitions, first.occurred_at)
     writer.flush()
     report.first = report.last = first.occurred_at
@@ -110,19 +110,21 @@ def import_touchpoints(
     return report
 
 
-def end_import(kafka: KafkaSettings, topics: Topics) -> int:
+def end_import(settings: Settings, topics: Topics) -> int:
     """Write the closing mark to each partition, for an import that was killed; returns their number."""
-    partitions = _partitions(kafka, topics)
-    writer = _Writer(kafka, topics.touchpoints, OutputCodec(PackagedSchemas(), SOURCE))
+    partitions = _partitions(settings, topics)
+    writer = _Writer(settings.kafka, topics.touchpoints, OutputCodec(PackagedSchemas(), SOURCE))
     writer.mark(IMPORT_ENDED, partitions, 0)
     writer.flush()
     return partitions
 
 
-def _partitions(kafka: KafkaSettings, topics: Topics) -> int:
-    found = log.partitions_of(kafka, topics.touchpoints)
+def _partitions(settings: Settings, topics: Topics) -> int:
+    found = log.partitions_of(settings, topics.touchpoints)
     if not found:
-        raise ImportRefused(f"there is no topic {topics.touchpoints} at {kafka.bootstrap}: journey topics create")
+        raise ImportRefused(
+            f"there is no topic {topics.touchpoints} at {settings.kafka.bootstrap}: journey topics create"
+        )
     return found
 
 

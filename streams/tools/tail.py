@@ -191,7 +191,8 @@ def _records(
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
                     open_partitions -= 1
-                elif not error.retriable():
+                elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED and not error.retriable():
+                    # The group is only a name here: who may read the topic needs no right on any.
                     raise TailError(f"Reading stopped: {error.str()}")
                 continue
             record = _as_record(message)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.settings import KafkaSettings
+from streams.settings import Settings
 from streams.worker import marker as markers
 from streams.worker.logs import LIBRDKAFKA
 from streams.worker.marker import Marker
@@ -43,12 +43,13 @@ def _unseen(_done: int, _left: int) -> None:
     """Nobody watches."""
 
 
-def reader(kafka: KafkaSettings, **more: Any) -> Consumer:
-    """A consumer outside any group that reads committed records and reports the end of a partition."""
+def reader(settings: Settings, **more: Any) -> Consumer:
+    """A consumer that joins no group, reads committed records and reports the end of a partition."""
     return Consumer(
-        kafka.librdkafka(
-            # A group id is demanded by the client; it is never joined nor committed to.
-            group_id="journey-reader",
+        settings.kafka.librdkafka(
+            # The client demands one, and the brokers ask whether this user may read it: the application's own, for
+            # which the right is there. It is neither joined nor committed to.
+            group_id=settings.group_id,
             enable_auto_commit=False,
             enable_partition_eof=True,
             isolation_level="read_committed",
@@ -116,7 +117,7 @@ def read_to_end(
 
 
 def restore(
-    kafka: KafkaSettings,
+    settings: Settings,
     topic: str,
     partition: int,
     *,
@@ -141,7 +142,7 @@ def restore(
             profiles[key] = value
             size += len(value)
 
-    consumer = reader(kafka, fetch_max_bytes=64 << 20, queued_min_messages=200_000)
+    consumer = reader(settings, fetch_max_bytes=64 << 20, queued_min_messages=200_000)
     try:
         read_to_end(consumer, topic, partition, each, cancelled=cancelled, progress=progress)
     finally:
@@ -151,7 +152,7 @@ def restore(
     return found
 
 
-def last_marker(kafka: KafkaSettings, topic: str, partition: int, cancelled: Callable[[], bool]) -> Marker | None:
+def last_marker(settings: Settings, topic: str, partition: int, cancelled: Callable[[], bool]) -> Marker | None:
     """The marker alone, from the tail of the log where it is; the whole log is read only if it is not there."""
     found: bytes | None = None
 
@@ -160,7 +161,7 @@ def last_marker(kafka: KafkaSettings, topic: str, partition: int, cancelled: Cal
         if key == markers.KEY:
             found = value
 
-    consumer = reader(kafka)
+    consumer = reader(settings)
     try:
         first, end = end_offset(consumer, TopicPartition(topic, partition))
         for start in (max(first, end - TAIL), first):

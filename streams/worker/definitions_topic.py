@@ -74,7 +74,7 @@ def published(settings: Settings, topics: Topics) -> list[Published]:
         if isinstance(record, Published):
             found[record.number] = record
 
-    consumer = reader(settings.kafka)
+    consumer = reader(settings)
     try:
         read_to_end(consumer, topics.definitions, PARTITION, each)
     finally:
@@ -204,7 +204,7 @@ class DefinitionsTopic:
                 self._stop.wait(2.0)
 
     def _read(self) -> None:
-        consumer = reader(self._settings.kafka)
+        consumer = reader(self._settings)
         try:
             consumer.assign([TopicPartition(self._topics.definitions, PARTITION, OFFSET_BEGINNING)])
             news = False

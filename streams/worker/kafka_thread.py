@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,20 @@ from streams.settings import Settings
 log = logging.getLogger("streams.worker.feed")
 
 COMMIT_TIMEOUT_S: Final = 5.0
+
+
+class FencedInstanceIdError(errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka publishes no types
+    """Another member has joined under this member's instance id; aiokafka does not know the code."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+errors.kafka_errors[FencedInstanceIdError.errno] = FencedInstanceIdError
+DISPLACED_TIMES: Final = 3
+DISPLACED_WITHIN_S: Final = 60.0
+"""A member that loses its membership so often although the group knew it has a rival of the same name: aiokafka's
+heartbeats do not carry the instance id, so the two are not told, but take the membership from each other for ever."""
 
 
 class Heartbeat(NamedTuple):
@@ -49,11 +64,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """aiokafka runs in a thread of its own, so that heartbeats go on while the engine works."""
 
     heard: Heartbeat | None = None
+    _joined_at = float("-inf")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._displaced = deque([float("-inf")] * DISPLACED_TIMES, DISPLACED_TIMES)
+        """When this member lost its membership although the group knew it."""
 
     async def on_start(self) -> None:
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
-        beat = coordinator._do_heartbeat
+        beat, join, reset = coordinator._do_heartbeat, coordinator._do_rejoin_group, coordinator.reset_generation
+        session_s = self.app.conf.broker_session_timeout
 
         async def do_heartbeat() -> bool:
             sent_at, generation = time.monotonic(), coordinator.generation
@@ -63,7 +85,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 self.heard = Heartbeat(sent_at, generation)
             return answered
 
+        async def do_rejoin_group(subscription: Any) -> bool:
+            joined: bool = await join(subscription)
+            if joined:
+                self._joined_at = time.monotonic()
+            return joined
+
+        def reset_generation() -> None:
+            now, known_at = time.monotonic(), max(self._joined_at, self.heard.sent_at if self.heard else 0.0)
+            if now - known_at < session_s and known_at > self._displaced[-1]:
+                self._displaced.append(now)
+            if now - self._displaced[0] < DISPLACED_WITHIN_S:
+                # Not joining again leaves the group to the rival, which has lost it once less.
+                raise FencedInstanceIdError
+            reset()
+
         coordinator._do_heartbeat = do_heartbeat
+        coordinator._do_rejoin_group = do_rejoin_group
+        coordinator.reset_generation = reset_generation
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002 - Faust's signature
         conf = self.app.conf
@@ -138,7 +177,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             await asyncio.wait_for(consumer.commit(committable), COMMIT_TIMEOUT_S)
         except (errors.KafkaError, errors.IllegalStateError, TimeoutError) as error:
-            log.info("The group offset was not committed: %r", error)
+            log.info("The group offset was not committed: %s", type(error).__name__)
             return False
         return True
 
@@ -162,17 +201,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Whether the broker that coordinates the group is known: False while it does not answer."""
         return self._ensure_consumer()._coordinator.coordinator_id is not None
 
-    def failure(self) -> str | None:
+    def failure(self) -> Exception | None:
         """Why aiokafka has stopped working in silence, if it has."""
         consumer = self._consumer
         if consumer is None or consumer._closed:
             return None
+        if (pending := consumer._coordinator._pending_exception) is not None:
+            # Kept for whoever asks for records by its public methods; the group hears nothing of this member meanwhile.
+            return pending  # type: ignore[no-any-return]
         for name, task in (
             ("group coordination", consumer._coordinator._coordination_task),
             ("fetching", consumer._fetcher._fetch_task),
         ):
             if task.done():
-                return f"{name} has ended: {None if task.cancelled() else task.exception()!r}"
+                return RuntimeError(f"{name} has ended: {None if task.cancelled() else task.exception()!r}")
         return None
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -122,7 +122,7 @@ class ModelsTopic:
 
     def _read(self) -> None:
         catalogue = self._catalogue
-        consumer = reader(self._settings.kafka)
+        consumer = reader(self._settings)
         try:
             consumer.assign([TopicPartition(self._topic, PARTITION, OFFSET_BEGINNING)])
             while not self._stop.is_set():
@@ -143,7 +143,7 @@ class ModelsTopic:
 
     def _record_at(self, offset: int) -> tuple[bytes | None, bytes | None]:
         """Key and value of the first record at that offset or later. Raises ``KafkaException``."""
-        consumer = reader(self._settings.kafka)
+        consumer = reader(self._settings)
         try:
             consumer.assign([TopicPartition(self._topic, PARTITION, offset)])
             until = time.monotonic() + READ_S

@@ -47,7 +47,7 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
     producer = _take_over(runtime, partition, generation)
     try:
         restored = changelog.restore(
-            runtime.settings.kafka,
+            runtime.settings,
             runtime.intake.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
@@ -66,7 +66,7 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
     producer = _take_over(runtime, partition, generation)
     try:
         marker = changelog.last_marker(
-            runtime.settings.kafka,
+            runtime.settings,
             runtime.intake.state,
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),

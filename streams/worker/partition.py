@@ -14,20 +14,18 @@ from typing import Any, Final, TypeVar
 
 from streams.contracts.schemas import RegistryUnavailable
 from streams.worker.batch import Batch, Tally
-from streams.worker.idle import IdleClock
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
 from streams.worker.opening import open_again, open_anew
 from streams.worker.outcomes import DefinitionAbsent, Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.phase import READY, TAKING, Phase
 from streams.worker.ports import Runtime, Work
+from streams.worker.silence import Silence
 from streams.worker.transactions import Outcome, PartitionProducer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-REFRESH_S: Final = 3_600.0
-"""How often an idle partition writes a position that only stepped over control records."""
 ABORTS: Final = 20
 """Definite aborts of the same bytes after which the worker gives up."""
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -54,9 +52,7 @@ class Partition:
         """The marker of the last transaction that is known to be committed."""
         self._collecting: Tally | None = None
         self._fenced_at: float | None = None
-        self._idle = IdleClock(runtime.settings.idle_after_ms, time.monotonic())
-        self._written_at = time.monotonic()
-        self._written_next = 0
+        self._silence = Silence(number, runtime.feed, runtime.settings.idle_after_ms, time.monotonic())
         self.progress_at = time.monotonic()
         """When a transaction was last settled, or there was nothing to do."""
         self.task = asyncio.ensure_future(self._run())
@@ -85,7 +81,7 @@ class Partition:
         if self.phase not in TAKING or self._rt.group.suspended or self._processing is None:
             return
         if self._inbox.put(chunk, self._processing.position):
-            self._idle.disturbed(time.monotonic())
+            self._silence.disturbed(time.monotonic())
             self._wake.set()
 
     def forget_waiting(self) -> None:
@@ -107,7 +103,8 @@ class Partition:
         elif self.phase is Phase.RUNNING and not self._inbox and self.settled.is_set() and self._processing:
             limit = self._idle_limit(self._processing)
             due = self._processing.has_news() or (
-                limit is not None and (self._processing.timer_due(limit) or self._refresh_due(self._processing))
+                limit is not None
+                and (self._processing.timer_due(limit) or self._silence.refresh_due(self._processing, time.monotonic()))
             )
         else:
             due = False
@@ -133,6 +130,7 @@ class Partition:
             except OpenCancelled:
                 await asyncio.sleep(0.05)
             except Refused as refusal:
+                self._drop()
                 self._rt.group.refuse(refusal)
                 return
             except Fenced as fenced:
@@ -149,6 +147,7 @@ class Partition:
                 await asyncio.sleep(pause)
             except Exception:
                 log.exception("Partition %d: a defect; the worker ends", self.number)
+                self._drop()
                 self._rt.group.give_up(f"partition {self.number} met a defect")
                 return
 
@@ -186,7 +185,8 @@ class Partition:
             self._producer = opened.producer
             marker = opened.marker
             self._processing, begins = await self._rt.begin(self._rt, self.number, opened, self._enter)
-            self._written_next, self._certain = begins.next, marker
+            self._silence.written(begins.next, began)
+            self._certain = marker
             if opened.start.loss is not None:
                 log.error("Partition %d goes on after a loss: %s", self.number, opened.start.loss)
                 self._rt.metrics.losses.labels(opened.start.loss).inc()
@@ -237,7 +237,7 @@ class Partition:
             moved = processing.move_time(limit, int(time.time() * 1000))
             if moved is not None:
                 return moved
-            if self._refresh_due(processing):
+            if self._silence.refresh_due(processing, time.monotonic()):
                 processing.step_to(self._rt.feed.next_offset(self.number) or 0)
                 return processing.refresh()
         return None
@@ -298,8 +298,8 @@ class Partition:
     def _settle(self, batch: Batch) -> None:
         self._pending, self._certain = None, batch.marker
         self._rt.metrics.settled(batch.tally, time.time())
-        self.progress_at = self._written_at = time.monotonic()
-        self._written_next = batch.marker.next
+        self.progress_at = time.monotonic()
+        self._silence.written(batch.marker.next, self.progress_at)
         self._rt.feed.finished(self.number, batch.marker.next)
         if not self._inbox:
             self.settled.set()
@@ -348,36 +348,11 @@ class Partition:
 
     def _idle_limit(self, processing: Work) -> int | None:
         """How far time may move by itself now (rule 8)."""
-        now, feed = time.monotonic(), self._rt.feed
+        now = time.monotonic()
         if self._inbox or self._rt.group.suspended or processing.still:
-            self._idle.disturbed(now)
+            self._silence.disturbed(now)
             return None
-        end, position = feed.end(self.number), feed.next_offset(self.number)
-        at_end = (
-            end is not None
-            and position is not None
-            and position >= end.last_stable
-            # What the feed has handed over has arrived: nothing is on its way.
-            and feed.delivered(self.number) == processing.position
-        )
-        return self._idle.limit_ms(
-            now,
-            time.time(),
-            at_end=at_end,
-            answered_at_s=end.answered_at if end else None,
-            lateness_ms=processing.lateness_ms,
-        )
-
-    def _refresh_due(self, processing: Work) -> bool:
-        """The position only stepped over control records: written hourly, or retention would look like loss."""
-        position = self._rt.feed.next_offset(self.number)
-        return (
-            position is not None
-            and position > self._written_next
-            and not self._inbox
-            and time.monotonic() - self._written_at > REFRESH_S
-            and self._rt.feed.delivered(self.number) == processing.position
-        )
+        return self._silence.limit_ms(processing, now, time.time())
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -385,7 +360,7 @@ class Partition:
     def disturbed(self) -> None:
         """Something began or failed: neither progress nor silence can be judged by what was before."""
         self.progress_at = time.monotonic()
-        self._idle.disturbed(self.progress_at)
+        self._silence.disturbed(self.progress_at)
 
     def _drop(self) -> None:
         given_up = self._pending.tally if self._pending is not None else self._collecting

@@ -119,6 +119,9 @@ def run_process(settings: Settings, side: Side, *, instance: str, parent: int | 
     except Refused as refusal:
         log.critical("%s", refusal)
         return EXIT_UNAVAILABLE if isinstance(refusal, Unavailable) else EXIT_REFUSED
+    except Exception:
+        log.exception("A defect; the worker ends")
+        return EXIT_BUG
 
 
 async def _run(settings: Settings, side: Side, instance: str) -> int:
@@ -204,6 +207,8 @@ def _prepare(settings: Settings, topics: Topics, definitions: Sequence[Path]) ->
         except DefinitionFaults as faults:
             raise Refused(f"the definition is not usable:\n{faults}") from faults
     startup.wait_for_brokers(settings)
+    # First: brokers hide what a user may not describe, and a hidden topic looks like none.
+    startup.check_rights(settings, topics, publishes=loaded is not None)
     partitions = startup.check(settings, topics)
     schemas = startup.schema_source(settings, topics)
     if loaded is not None:

@@ -133,6 +133,14 @@ class Shell:
             for known in self.partitions.values():
                 known.disturbed()
 
+    def on_consumer_failure(self, failure: Exception) -> None:
+        """The consumer has stopped working and does not begin again by itself."""
+        refusal = _refusal(failure, self.settings)
+        if refusal is not None:
+            self.refuse(refusal)
+        else:
+            self.stalled(f"the Kafka consumer stopped working: {failure!r}")
+
     def deliver(self, chunk: Any) -> None:
         partition = self.partitions.get(chunk.partition)
         if partition is not None and chunk.generation_id == self._generation:
@@ -155,7 +163,7 @@ class Shell:
                 seconds = 0.0
                 self._gauges()
                 if not self._draining and (failure := self.feed.failure() if self.feed else None):
-                    self.stalled(f"the Kafka consumer stopped working: {failure}")
+                    self.on_consumer_failure(failure)
 
     def wake(self) -> None:
         """Something new in the topics of definitions or models."""
@@ -252,3 +260,24 @@ class Shell:
         ):  # fmt: skip
             gauge.remove_by_labels({"partition": label})
         metrics.lag.remove_by_labels({"topic": self.runtime.intake.topic, "partition": label})
+
+
+def _refusal(failure: Exception, settings: Settings) -> Refused | None:
+    """What someone must do before the group takes this worker again; None where starting again may help.
+
+    aiokafka wraps some of the brokers' answers in an error of its own, so their names are looked for in its words.
+    """
+    said, group = repr(failure), settings.group_id
+    if "GroupAuthorizationFailed" in said:
+        return Refused(f"This Kafka user may not be in its group: it needs READ on the group {group}.")
+    if "FencedInstanceId" in said:
+        return Refused(
+            f"Another worker has joined the group {group} under the name of this one. Give each its own "
+            "JOURNEY_INSTANCE, or let `journey run --processes N` number them."
+        )
+    if "InvalidSessionTimeout" in said:
+        return Refused(
+            f"The brokers do not take JOURNEY_GROUP_SESSION_TIMEOUT={settings.group.session_timeout_ms}ms: it lies "
+            "outside their group.min.session.timeout.ms and group.max.session.timeout.ms."
+        )
+    return None

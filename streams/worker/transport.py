@@ -125,7 +125,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def heard(self) -> Heartbeat | None:
         return self._thread.heard  # type: ignore[no-any-return]
 
-    def failure(self) -> str | None:
+    def failure(self) -> Exception | None:
         return self._thread.failure()  # type: ignore[no-any-return]
 
     # What Faust calls.

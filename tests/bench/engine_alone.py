@@ -27,7 +27,7 @@ def main(definition: Path) -> None:
     logs: list[list[Touchpoint]] = []
     decode = 0.0
     for number in range(PARTITIONS):
-        records = list(read(place.kafka, place.topics.touchpoints, number))
+        records = list(read(place.settings, place.topics.touchpoints, number))
         touchpoints: list[Touchpoint] = []
         for i in range(0, len(records), CHUNK):
             began = time.process_time()

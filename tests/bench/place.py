@@ -13,7 +13,7 @@ from typing import Final
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
-from streams.settings import KafkaSettings
+from streams.settings import KafkaSettings, Settings
 from streams.tools.simulator import generate
 from streams.tools.simulator.sinks import TopicSink
 from streams.tools.topics import create_topics
@@ -68,6 +68,11 @@ class Place:
     @property
     def kafka(self) -> KafkaSettings:
         return KafkaSettings(bootstrap=self.bootstrap)
+
+    @property
+    def settings(self) -> Settings:
+        """As ``environment`` gives them to the worker, as far as readers need them."""
+        return Settings(app=self.run, prefix=self.prefix, kafka=self.kafka)
 
     @property
     def admin(self) -> dict[str, str]:

@@ -86,7 +86,7 @@ def main(definition: Path) -> None:
     begin = Mark.now()
 
     def restored(number: int) -> tuple[Engine, int, int]:
-        found = changelog.restore(place.kafka, place.topics.state, number)
+        found = changelog.restore(place.settings, place.topics.state, number)
         engine = Engine(loaded, partition=number, partitions=PARTITIONS)
         engine.restore(found.profiles, None)
         return engine, found.records, found.bytes

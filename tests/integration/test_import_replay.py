@@ -27,7 +27,7 @@ from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import IMPORT_ENDED, IMPORT_STARTED, Touchpoint
 from streams.definitions.load import load_files
-from streams.settings import KafkaSettings, Settings, load
+from streams.settings import Settings, load
 from streams.tools.importer import ImportRefused, end_import, import_touchpoints
 from streams.tools.replay import log
 from streams.tools.replay.compare import compare_with_live
@@ -77,11 +77,11 @@ def worker(settings: Settings, definition: Path, folder: Path) -> Iterator[subpr
                 process.wait()
 
 
-def wait_until_idle(kafka: KafkaSettings, topics: Topics, process: subprocess.Popen[bytes], until_ms: int) -> None:
+def wait_until_idle(settings: Settings, topics: Topics, process: subprocess.Popen[bytes], until_ms: int) -> None:
     """All is read, and the idle clock has brought each partition past ``until_ms``."""
-    consumer = reader(kafka)
+    consumer = reader(settings)
     try:
-        partitions = log.partitions_of(kafka, topics.touchpoints)
+        partitions = log.partitions_of(settings, topics.touchpoints)
         ends = [end_offset(consumer, TopicPartition(topics.touchpoints, n))[1] for n in range(partitions)]
     finally:
         consumer.close()
@@ -89,7 +89,7 @@ def wait_until_idle(kafka: KafkaSettings, topics: Topics, process: subprocess.Po
     sequences: list[int] | None = None
     while time.monotonic() < deadline:
         assert process.poll() is None, "the worker ended"
-        markers = [last_marker(kafka, topics.state, n, lambda: False) for n in range(partitions)]
+        markers = [last_marker(settings, topics.state, n, lambda: False) for n in range(partitions)]
         if all(
             m is not None and m.next >= end and (m.watermark or 0) > until_ms
             for m, end in zip(markers, ends, strict=True)
@@ -109,7 +109,7 @@ def wait_until(
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         assert process.poll() is None, "the worker ended"
-        markers = [last_marker(settings.kafka, topics.state, n, lambda: False) for n in range(4)]
+        markers = [last_marker(settings, topics.state, n, lambda: False) for n in range(4)]
         if all(marker is not None and holds(marker) for marker in markers):
             return
         time.sleep(0.5)
@@ -127,7 +127,7 @@ def wait_for_abandonment(process: subprocess.Popen[bytes], topics: Topics, setti
         found = sum(
             reading.read(Signal, record.value or b"").kind == "abandonment"
             for partition in range(4)
-            for record in log.read(settings.kafka, topics.signals, partition)
+            for record in log.read(settings, topics.signals, partition)
         )
 
 
@@ -151,16 +151,16 @@ def test_a_file_through_kafka_is_the_file_replayed(kafka: Any, topics: Topics, t
     settings = settings_for(kafka.bootstrap, topics)
     definition = find("ecom", "journey")
     with worker(settings, definition, tmp_path) as process:
-        report = import_touchpoints(settings.kafka, topics, merged(ecom(ecom_file)))
+        report = import_touchpoints(settings, topics, merged(ecom(ecom_file)))
         assert report.written == 31_106
         assert not report.refused
         assert report.last is not None
-        wait_until_idle(settings.kafka, topics, process, report.last + 24 * 3_600_000)
+        wait_until_idle(settings, topics, process, report.last + 24 * 3_600_000)
 
         (again,) = ecom(ecom_file)
         says = r"first touchpoint is of 2024-01-04T11:45:38.*partition 0 has come to 202\d-"
         with contextlib.closing(again), pytest.raises(ImportRefused, match=says):
-            import_touchpoints(settings.kafka, topics, again)
+            import_touchpoints(settings, topics, again)
 
     # From the file: the same signals and decisions, whatever partition a customer is in.
     signals: dict[str, Signal] = {}
@@ -175,33 +175,33 @@ def test_a_file_through_kafka_is_the_file_replayed(kafka: Any, topics: Topics, t
     live_signals = [
         decoder.read(Signal, record.value or b"")
         for partition in range(4)
-        for record in log.read(settings.kafka, topics.signals, partition)
+        for record in log.read(settings, topics.signals, partition)
     ]
     live_decisions = [
         decoder.read(Decision, record.value or b"")
         for partition in range(4)
-        for record in log.read(settings.kafka, topics.decisions, partition)
+        for record in log.read(settings, topics.decisions, partition)
     ]
     assert len(live_signals) == len(signals) > 10_000
     assert {s.signal_id: s for s in live_signals} == signals
     assert len(live_decisions) == len(decisions) > 50
     assert {d.decision_id: d for d in live_decisions} == decisions
-    assert not [*log.read(settings.kafka, topics.triggers, 0)]  # history issues nothing
+    assert not [*log.read(settings, topics.triggers, 0)]  # history issues nothing
 
     # From log and journal: the same bytes.
     definitions = published_definitions(settings, topics)
-    result = replay_kafka(settings.kafka, topics, definitions, Reading(settings.source))
+    result = replay_kafka(settings, topics, definitions, Reading(settings.source))
     assert len(result.partitions) == 4
     assert result.count("signals") == len(signals)
     assert result.summary.touchpoints == 31_106 + 8  # and the marks of the import
-    comparison = compare_with_live(settings.kafka, topics, result)
+    comparison = compare_with_live(settings, topics, result)
     assert comparison.equal, str(comparison)
     assert sum(partition.journal for partition in result.partitions) > 0
 
     # The comparison finds what is wrong: a record that somebody else wrote, and one that is missing.
     result.partitions[0].outputs["signals"].pop()
     result.partitions[1].customers.clear()
-    spoilt = compare_with_live(settings.kafka, topics, result)
+    spoilt = compare_with_live(settings, topics, result)
     assert not spoilt.equal
     assert spoilt.topics[0].unexpected == 1
 
@@ -251,14 +251,14 @@ def test_live_triggers_idle_moves_and_another_definition_are_replayed(
     with worker(settings, first, tmp_path) as process:
         wait_until(process, topics, settings, lambda marker: marker.definition == 1)
         for who, abandoned in (("a", 5), ("b", 10)):
-            import_touchpoints(settings.kafka, topics, shoppers(who))
+            import_touchpoints(settings, topics, shoppers(who))
             # Nobody says anything: the idle clock finds the abandoned carts, and the journal says so.
             wait_for_abandonment(process, topics, settings, abandoned)
             if who == "a":
                 assert publish(settings, topics, load_files([second])) == (2, True)
                 wait_until(process, topics, settings, lambda marker: marker.definition == 2)
 
-    result = replay_kafka(settings.kafka, topics, published_definitions(settings, topics), Reading(settings.source))
+    result = replay_kafka(settings, topics, published_definitions(settings, topics), Reading(settings.source))
     assert result.summary.triggers == {
         ("help", "issued"): 10,
         ("help", "cancelled (goal_reached)"): 5,
@@ -266,7 +266,7 @@ def test_live_triggers_idle_moves_and_another_definition_are_replayed(
     }
     assert result.summary.journeys["purchase"].abandoned == {"cart": 10}
     assert result.summary.journeys["purchase"].friction == {"failed_twice": 20}
-    comparison = compare_with_live(settings.kafka, topics, result)
+    comparison = compare_with_live(settings, topics, result)
     assert comparison.equal, str(comparison)
     assert comparison.topics[1].live == 20
     assert comparison.topics[-1].live == 20
@@ -293,12 +293,12 @@ def test_an_import_lies_between_its_marks(kafka: Any, topics: Topics, tmp_path: 
     table = tmp_path / "f.csv"
     table.write_text("at,who\n" + "".join(f"2024-01-{day:02},c{day % 9}\n" for day in range(1, 29)) + "2024-02-01,\n")
     mapping = read_mapping("m.yaml", MAPPING)
-    report = import_touchpoints(settings.kafka, topics, merged(open_inputs([table], [mapping])), rate=500)
+    report = import_touchpoints(settings, topics, merged(open_inputs([table], [mapping])), rate=500)
     assert report.written == 28
     assert report.refused == {"no_customer": 1}
     reading = OutputReader(PackagedSchemas())
     for partition in range(4):
-        records = list(log.read(settings.kafka, topics.touchpoints, partition))
+        records = list(log.read(settings, topics.touchpoints, partition))
         types = [reading.read(Touchpoint, record.value or b"").type for record in records]
         inside = report.by_partition[partition]
         assert types == [IMPORT_STARTED, *["Product Viewed"] * inside, IMPORT_ENDED]
@@ -314,13 +314,13 @@ def test_a_broken_import_is_ended(kafka: Any, topics: Topics, tmp_path: Path) ->
     table.write_text("at,who\n2024-01-02,a\n2024-01-01,a\n")
     (file,) = open_inputs([table], [read_mapping("m.yaml", MAPPING)])
     with contextlib.closing(file), pytest.raises(InputError, match="row 2 is earlier"):
-        import_touchpoints(settings.kafka, topics, file)
-    assert end_import(settings.kafka, topics) == 4
+        import_touchpoints(settings, topics, file)
+    assert end_import(settings, topics) == 4
     reading = OutputReader(PackagedSchemas())
     for partition in range(4):
         types = [
             reading.read(Touchpoint, record.value or b"").type
-            for record in log.read(settings.kafka, topics.touchpoints, partition)
+            for record in log.read(settings, topics.touchpoints, partition)
         ]
         assert types[0] == IMPORT_STARTED
         assert types[-2:] == [IMPORT_ENDED, IMPORT_ENDED]
@@ -330,7 +330,7 @@ def test_without_topics_nothing_is_written(kafka: Any) -> None:
     settings = settings_for(kafka.bootstrap, Topics(prefix="nothing"))
     touchpoint = Touchpoint("e", "page", 1, customer_id="a")
     with pytest.raises(ImportRefused, match="journey topics create"):
-        import_touchpoints(settings.kafka, Topics(prefix="nothing"), [touchpoint])
+        import_touchpoints(settings, Topics(prefix="nothing"), [touchpoint])
 
 
 def test_the_journal_reads_as_written() -> None:

@@ -340,3 +340,21 @@ def test_a_zombie_finds_its_partitions_taken_and_joins_again(kafka: Kafka, topic
     assert signals("stage_entered") == 80
     assert conserved(zombie)
     assert conserved(other)
+
+
+def test_two_workers_of_one_name_are_told(kafka: Kafka, topics: Topics, workers: Workers) -> None:
+    first = workers.start(0)
+    ready(first)
+    second = workers.start(0)
+    assert first.process.wait(60) == 78
+    assert first.said("Another worker has joined the group")
+    assert first.said("JOURNEY_INSTANCE")
+    ready(second)
+    produce(kafka.bootstrap, topics, [happened("1", "Product Added", "me")])
+    until(lambda: processed(second) == 1, 30, "the second goes on", [second])
+
+
+def test_a_session_that_the_brokers_do_not_take_is_refused(workers: Workers) -> None:
+    said = workers.refused(more={"JOURNEY_GROUP_SESSION_TIMEOUT": "2s", "JOURNEY_GROUP_HEARTBEAT": "500ms"})
+    assert "JOURNEY_GROUP_SESSION_TIMEOUT=2000ms" in said
+    assert "group.min.session.timeout.ms" in said

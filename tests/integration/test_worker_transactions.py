@@ -57,12 +57,12 @@ def test_a_restore_reads_what_is_committed_to_the_very_end(settings: Settings, t
     other.produce(topics.state, b"never", b"pz", 0)
     other.flush()
     other.abort_transaction()
-    found = restore(settings.kafka, topics.state, 0)
+    found = restore(settings, topics.state, 0)
     assert found.marker is not None
     assert found.marker.sequence == 30
     assert found.profiles == {b"pa": b"29"} | {b"pb%d" % n: b"x" for n in range(3, 30)}
     assert found.records == 29 * 3 + 3
-    assert restore(settings.kafka, topics.state, 1).marker is None
+    assert restore(settings, topics.state, 1).marker is None
 
 
 def test_the_marker_is_found_however_far_from_the_end_it_is(settings: Settings, topics: Topics) -> None:
@@ -70,15 +70,15 @@ def test_the_marker_is_found_however_far_from_the_end_it_is(settings: Settings, 
     write(made, topics.state, 1)
     made.send([Message(topics.state, 0, b"p%d" % n, b"x") for n in range(3_000)])
     assert made.finish() is Outcome.COMMITTED
-    found = last_marker(settings.kafka, topics.state, 0, lambda: False)
+    found = last_marker(settings, topics.state, 0, lambda: False)
     assert found is not None
     assert found.sequence == 1
-    assert last_marker(settings.kafka, topics.state, 2, lambda: False) is None
+    assert last_marker(settings, topics.state, 2, lambda: False) is None
 
 
 def test_a_restore_can_be_cancelled(settings: Settings, topics: Topics) -> None:
     with pytest.raises(OpenCancelled):
-        restore(settings.kafka, topics.state, 0, cancelled=lambda: True)
+        restore(settings, topics.state, 0, cancelled=lambda: True)
 
 
 def test_the_former_owner_can_commit_nothing_more(settings: Settings, topics: Topics) -> None:
@@ -91,7 +91,7 @@ def test_the_former_owner_can_commit_nothing_more(settings: Settings, topics: To
     former.send([Message(topics.state, 0, b"pa", b"again")])
     with pytest.raises(Fenced):
         former.finish()
-    assert restore(settings.kafka, topics.state, 0).profiles == {b"pa": b"owner"}
+    assert restore(settings, topics.state, 0).profiles == {b"pa": b"owner"}
 
 
 def test_the_same_bytes_go_out_again_after_a_definite_abort(settings: Settings, topics: Topics, kafka: Kafka) -> None:
@@ -118,9 +118,9 @@ def test_a_broker_that_is_killed_in_the_middle_leaves_the_marker_to_decide(
         committed = made.finish() is Outcome.COMMITTED
     except (OutcomeUnknown, Fenced):
         producer(settings)
-        found = last_marker(settings.kafka, topics.state, 0, lambda: False)
+        found = last_marker(settings, topics.state, 0, lambda: False)
         committed = found is not None and found.sequence == 2
-    state = restore(settings.kafka, topics.state, 0).profiles
+    state = restore(settings, topics.state, 0).profiles
     assert state == {b"pa": b"2" if committed else b"1"}
 
 

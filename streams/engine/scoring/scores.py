@@ -12,8 +12,8 @@ from typing import Final
 
 from streams.contracts.outputs import Signal
 from streams.engine import facts
-from streams.engine.actions import selects
 from streams.engine.deadlines import as_ms
+from streams.engine.plan import selects
 from streams.engine.scoring import labels
 from streams.engine.scoring.features import LARGEST, Moment
 from streams.engine.scoring.plan import RiskPlan

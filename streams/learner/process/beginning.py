@@ -110,7 +110,7 @@ class Beginning:
             else:
                 found[key] = Snapshot(model.name, model.version, model.signature)
 
-        consumer = reader(runtime.settings.kafka)
+        consumer = reader(runtime.settings)
         try:
             read_to_end(consumer, runtime.topics.models, MODELS_PARTITION, each)
         finally:

@@ -163,7 +163,7 @@ def _verdict(console: Console, connection: Connection, definition: Definition) -
     settings = connection.settings
     with console.status("replaying log and journal"):
         definitions = published_definitions(settings, connection.topics)
-        result = replay_kafka(settings.kafka, connection.topics, definitions, Reading(settings.source))
+        result = replay_kafka(settings, connection.topics, definitions, Reading(settings.source))
         comparison = _compared(connection, result)
     for table in tables(result.summary, definition):
         console.print(table)
@@ -189,7 +189,7 @@ def _compared(connection: Connection, result: ReplayResult) -> Comparison:
     """The worker has stopped, so the topics stand still; its last transaction may just be ending."""
     for attempt in range(10):
         try:
-            return compare_with_live(connection.settings.kafka, connection.topics, result)
+            return compare_with_live(connection.settings, connection.topics, result)
         except LiveMoved:
             if attempt == 9:
                 raise

@@ -13,7 +13,7 @@ from typing import Final
 
 from streams.contracts.record import Encoded
 from streams.contracts.topics import Topics
-from streams.settings import KafkaSettings
+from streams.settings import Settings
 from streams.tools.replay import log
 from streams.tools.replay.kafka import OUTPUTS, Output, PartitionReplay, ReplayResult
 from streams.worker.changelog import last_marker
@@ -87,7 +87,7 @@ class Comparison:
         return "\n".join(rows)
 
 
-def compare_with_live(kafka: KafkaSettings, topics: Topics, result: ReplayResult) -> Comparison:
+def compare_with_live(settings: Settings, topics: Topics, result: ReplayResult) -> Comparison:
     """Compare all output topics with a replay.
 
     Raises ``LiveMoved`` where the worker went on after the replay had read its position.
@@ -98,21 +98,21 @@ def compare_with_live(kafka: KafkaSettings, topics: Topics, result: ReplayResult
         "decisions": topics.decisions,
         "dead_letters": topics.dead_letters,
     }
-    found = [_compare_log(kafka, names[output], output, result.partitions) for output in OUTPUTS]
-    found.append(_compare_table(kafka, topics.customers, result.partitions))
+    found = [_compare_log(settings, names[output], output, result.partitions) for output in OUTPUTS]
+    found.append(_compare_table(settings, topics.customers, result.partitions))
     for replayed in result.partitions:
-        marker = last_marker(kafka, topics.state, replayed.partition, lambda: False)
+        marker = last_marker(settings, topics.state, replayed.partition, lambda: False)
         if marker is None or marker.sequence != replayed.marker.sequence:
             raise LiveMoved(f"partition {replayed.partition} went on while it was compared")
     return Comparison(found)
 
 
 def _compare_log(
-    kafka: KafkaSettings, topic: str, output: Output, partitions: Sequence[PartitionReplay]
+    settings: Settings, topic: str, output: Output, partitions: Sequence[PartitionReplay]
 ) -> TopicComparison:
     report = TopicComparison(topic)
     for replayed in partitions:
-        live = [_of_record(record) for record in log.read(kafka, topic, replayed.partition)]
+        live = [_of_record(record) for record in log.read(settings, topic, replayed.partition)]
         ours = [_of_encoded(encoded) for encoded in replayed.outputs[output]]
         if output == "dead_letters":
             # Within a chunk the codec's come before the engine's; their order says nothing, their positions do.
@@ -153,12 +153,12 @@ def compare_records(report: TopicComparison, partition: int, live: Sequence[Byte
         report.misordered += sum(a != b for a, b in zip(live, replayed, strict=True))
 
 
-def _compare_table(kafka: KafkaSettings, topic: str, partitions: Sequence[PartitionReplay]) -> TopicComparison:
+def _compare_table(settings: Settings, topic: str, partitions: Sequence[PartitionReplay]) -> TopicComparison:
     """A compacted topic: the last record of each key counts, and a tombstone is as good as no record."""
     report = TopicComparison(topic)
     for replayed in partitions:
         live: dict[bytes, Bytes] = {}
-        for record in log.read(kafka, topic, replayed.partition):
+        for record in log.read(settings, topic, replayed.partition):
             live[record.key or b""] = _of_record(record)
         live = {key: record for key, record in live.items() if record[1] is not None}
         ours = {key: _of_encoded(e) for key, e in replayed.customers.items() if e.value is not None}

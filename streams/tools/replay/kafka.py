@@ -20,7 +20,7 @@ from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.definitions.model import Definition
 from streams.engine.engine import Engine
-from streams.settings import KafkaSettings
+from streams.settings import Settings
 from streams.tools.replay import log
 from streams.tools.replay.log import LogRecord
 from streams.tools.replay.summary import Summary
@@ -76,7 +76,7 @@ class Reading:
 
 
 def replay_kafka(
-    kafka: KafkaSettings,
+    settings: Settings,
     topics: Topics,
     definitions: DefinitionSource,
     reading: Reading,
@@ -90,17 +90,17 @@ def replay_kafka(
     ``each`` hears the outputs of each call of the engine, partition after partition. ``progress``: partition, number of
     touchpoints. ``keep="nothing"`` holds no encoded outputs, for logs larger than memory.
     """
-    partitions = log.partitions_of(kafka, topics.touchpoints)
+    partitions = log.partitions_of(settings, topics.touchpoints)
     if not partitions:
-        raise ReplayError(f"there is no topic {topics.touchpoints} at {kafka.bootstrap}")
+        raise ReplayError(f"there is no topic {topics.touchpoints} at {settings.kafka.bootstrap}")
     done: list[PartitionReplay] = []
     summary: Summary | None = None
     customers: set[bytes] = set()
     for partition in range(partitions):
-        marker = last_marker(kafka, topics.state, partition, lambda: False)
+        marker = last_marker(settings, topics.state, partition, lambda: False)
         if marker is None:
             continue
-        run = _Partition(kafka, topics, definitions, reading, partition, partitions, marker)
+        run = _Partition(settings, topics, definitions, reading, partition, partitions, marker)
         run.keep = keep == "encoded"
         summary = run.summary = summary or Summary.of(run.engine.definition)
         run.customers, run.each, run.progress = customers, each, progress
@@ -123,7 +123,7 @@ class _Partition:
 
     def __init__(
         self,
-        kafka: KafkaSettings,
+        settings: Settings,
         topics: Topics,
         definitions: DefinitionSource,
         reading: Reading,
@@ -131,7 +131,7 @@ class _Partition:
         partitions: int,
         marker: Marker,
     ) -> None:
-        self.kafka, self.topics, self.definitions, self.partition = kafka, topics, definitions, partition
+        self.settings, self.topics, self.definitions, self.partition = settings, topics, definitions, partition
         self.marker, self.schemas = marker, reading.schemas
         self.replay = PartitionReplay(partition, marker)
         self.encoder = OutputCodec(PackagedSchemas(), reading.source)
@@ -158,7 +158,7 @@ class _Partition:
         """The lines that the marker covers; later ones belong to a transaction after it."""
         lines: deque[JournalLine] = deque()
         reader = OutputReader(self.schemas)
-        for record in log.read(self.kafka, self.topics.journal, self.partition):
+        for record in log.read(self.settings, self.topics.journal, self.partition):
             line = reader.read(JournalLine, record.value or b"")
             later = line.after_offset > self.marker.offset
             if line.kind == "idle":
@@ -170,13 +170,13 @@ class _Partition:
         return lines
 
     def run(self) -> None:
-        if (first := log.first_offset(self.kafka, self.topics.touchpoints, self.partition)) > self.begins:
+        if (first := log.first_offset(self.settings, self.topics.touchpoints, self.partition)) > self.begins:
             raise ReplayError(
                 f"{self.topics.touchpoints} partition {self.partition} begins at offset {first}: what lay before it "
                 "has passed its retention, and with it the state from which a replay would go on"
             )
         chunk: list[LogRecord] = []
-        for record in log.read(self.kafka, self.topics.touchpoints, self.partition):
+        for record in log.read(self.settings, self.topics.touchpoints, self.partition):
             if record.offset < self.begins:
                 continue
             if record.offset > self.marker.offset:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.settings import KafkaSettings
+from streams.settings import Settings
 from streams.worker.changelog import end_offset, reader
 
 STUCK_AFTER_S: Final = 60.0
@@ -29,9 +29,9 @@ class LogRecord(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-def partitions_of(kafka: KafkaSettings, topic: str) -> int:
+def partitions_of(settings: Settings, topic: str) -> int:
     """How many partitions a topic has; 0 if there is no such topic."""
-    consumer = reader(kafka)
+    consumer = reader(settings)
     try:
         found = consumer.list_topics(topic, timeout=30).topics.get(topic)
         return 0 if found is None or found.error is not None else len(found.partitions)
@@ -39,18 +39,18 @@ def partitions_of(kafka: KafkaSettings, topic: str) -> int:
         consumer.close()
 
 
-def first_offset(kafka: KafkaSettings, topic: str, partition: int) -> int:
+def first_offset(settings: Settings, topic: str, partition: int) -> int:
     """Where the log of a partition begins."""
-    consumer = reader(kafka)
+    consumer = reader(settings)
     try:
         return end_offset(consumer, TopicPartition(topic, partition))[0]
     finally:
         consumer.close()
 
 
-def read(kafka: KafkaSettings, topic: str, partition: int) -> Iterator[LogRecord]:
+def read(settings: Settings, topic: str, partition: int) -> Iterator[LogRecord]:
     """All committed records of a partition, in order."""
-    consumer = reader(kafka)
+    consumer = reader(settings)
     try:
         yield from _read(consumer, topic, partition)
     finally:

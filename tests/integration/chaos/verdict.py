@@ -9,7 +9,7 @@ from streams.contracts.outputs import Signal, Trigger
 from streams.contracts.topics import Topics
 from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
-from streams.settings import KafkaSettings, load
+from streams.settings import load
 from streams.tools.replay.compare import Comparison, compare_with_live
 from streams.tools.replay.kafka import Reading, replay_kafka
 from streams.worker.definitions_topic import published
@@ -31,8 +31,9 @@ def compare(bootstrap: str, topics: Topics) -> Comparison:
     def definition(number: int) -> Definition:
         return load_texts(known[number], number)
 
-    kafka: KafkaSettings = settings.kafka
-    return compare_with_live(kafka, topics, replay_kafka(kafka, topics, definition, Reading(source=settings.source)))
+    return compare_with_live(
+        settings, topics, replay_kafka(settings, topics, definition, Reading(source=settings.source))
+    )
 
 
 @dataclass(slots=True)

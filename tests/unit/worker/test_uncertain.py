@@ -20,7 +20,7 @@ from streams.worker import partition as partitions
 from streams.worker.beginning import begin
 from streams.worker.marker import Marker
 from streams.worker.opening import Opened
-from streams.worker.outcomes import Fenced, OutcomeUnknown
+from streams.worker.outcomes import Fenced, OutcomeUnknown, Refused
 from streams.worker.partition import Partition
 from streams.worker.position import Start
 from streams.worker.transactions import Message, Outcome
@@ -96,7 +96,7 @@ class Group:
 
 
 async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script, Feed, Group]:
-    """A partition starts, gets one chunk of two touchpoints, and lives until nothing is left to do."""
+    """A partition starts, gets one chunk of two touchpoints, and lives until nothing is left to do or it gives up."""
     monkeypatch.setattr(partitions, "RETRY_S", (0.0,))
     feed, group = Feed(), Group()
     rt = runtime()
@@ -124,19 +124,21 @@ async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script,
     one = Partition(0, rt)
     records = [touched(0, "Product Added"), touched(1, "Payment Info Entered")]
     until = time.monotonic() + 20
-    while feed.finished_at[-1:] != [2]:
+    while feed.finished_at[-1:] != [2] and not group.ended:
         assert time.monotonic() < until, (script.opened, feed, group.ended)
         if one.ready and one.processing is not None and one.processing.position == 0:
             one.deliver(SimpleNamespace(records=records, start=0, next=2))
         await asyncio.sleep(0.01)
+    assert one.settled.is_set()
     one.close()
     rt.pool.shutdown()
-    assert not group.ended
     return script, feed, group
 
 
 def played(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script, Feed, Group]:
-    return asyncio.run(play(monkeypatch, script))
+    script, feed, group = asyncio.run(play(monkeypatch, script))
+    assert not group.ended
+    return script, feed, group
 
 
 def test_an_aborted_transaction_goes_out_again_with_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,3 +180,11 @@ def test_who_was_fenced_waits_for_the_groups_word_and_restores(monkeypatch: pyte
     script, _, group = played(monkeypatch, Script([COMMITTED, Fenced("by another")]))
     assert script.opened == ["anew", "anew"]
     assert [moment >= before for moment in group.heard] == [True]
+
+
+def test_a_refusal_or_a_defect_ends_the_worker_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What drains would wait for ``settled``, which ``play`` has found set.
+    for end, said in ((Refused("no right"), "no right"), (ZeroDivisionError(), "partition 0 met a defect")):
+        script, _, group = asyncio.run(play(monkeypatch, Script([COMMITTED, end])))
+        assert group.ended == [said]
+        assert len(script.sent) == 2

@@ -7,7 +7,11 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from aiokafka import errors
+
 from streams.settings import Settings
+from streams.worker.kafka_thread import FencedInstanceIdError
 from streams.worker.phase import Phase
 from streams.worker.shell import Shell
 
@@ -92,3 +96,25 @@ def test_an_event_loop_that_hangs_is_not_live() -> None:
     assert made.not_live() is None
     made._looped_at = time.monotonic() - 60
     assert "event loop" in str(made.not_live())
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "says"),
+    [
+        (errors.GroupAuthorizationFailedError("g"), 78, "READ on the group journey.journey"),
+        (errors.KafkaError("Unexpected exception in heartbeat task: FencedInstanceIdError()"), 78, "JOURNEY_INSTANCE"),
+        (errors.InvalidSessionTimeoutError(), 78, "JOURNEY_GROUP_SESSION_TIMEOUT=10000ms"),
+        (errors.KafkaError("UnknownError()"), 5, "UnknownError"),
+        (RuntimeError("fetching has ended: None"), 5, "fetching has ended"),
+    ],
+)
+def test_a_consumer_that_has_stopped_ends_the_worker(failure: Exception, status: int, says: str) -> None:
+    made = shell()
+    made.on_consumer_failure(failure)
+    assert made.ended.is_set()
+    assert made.status == status
+    assert says in made.why
+
+
+def test_aiokafka_knows_when_another_member_has_this_ones_name() -> None:
+    assert errors.for_code(82) is FencedInstanceIdError

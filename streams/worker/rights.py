@@ -1,0 +1,67 @@
+"""What a worker's Kafka user must be allowed, and what of it is missing, asked before the group is joined.
+
+Owns the list of rights (docs/operations.md, Permissions). The brokers are asked which operations they would let this
+user do. Rights on transactional ids cannot be asked for: ``transactions`` names them when a partition is taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
+
+from streams.contracts.topics import Topics
+from streams.settings import Settings
+from streams.worker.logs import LIBRDKAFKA
+
+ASK_S: Final = 15.0
+ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
+READ, WRITE, DESCRIBE_CONFIGS = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS
+
+
+def needed(topics: Topics, *, publishes: bool) -> dict[str, tuple[AclOperation, ...]]:
+    """Topic -> operations. ``publishes``: the worker is started with a definition to put into its topic."""
+    rights = {spec.name: (WRITE, DESCRIBE_CONFIGS) for spec in topics.specs()}
+    return rights | {
+        topics.touchpoints: (READ, DESCRIBE_CONFIGS),
+        topics.definitions: (READ, WRITE, DESCRIBE_CONFIGS) if publishes else (READ, DESCRIBE_CONFIGS),
+        topics.state: (READ, WRITE, DESCRIBE_CONFIGS),
+    }
+
+
+def missing(settings: Settings, topics: Topics, *, publishes: bool) -> list[str]:
+    """Each right that this user lacks, in words; empty where brokers have no authorizer. Raises ``KafkaException``."""
+    admin = AdminClient(settings.kafka.librdkafka(), logger=LIBRDKAFKA)
+    rights = needed(topics, publishes=publishes)
+    described = admin.describe_topics(
+        TopicCollection(list(rights)), include_authorized_operations=True, request_timeout=ASK_S
+    )
+    found = []
+    for topic, operations in rights.items():
+        allowed = _allowed(described[topic], KafkaError.TOPIC_AUTHORIZATION_FAILED)
+        found += _lacking(operations, allowed, f"the topic {topic}")
+    group = settings.group_id
+    answer = admin.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=ASK_S)[group]
+    return found + _lacking((READ,), _allowed(answer, KafkaError.GROUP_AUTHORIZATION_FAILED), f"the group {group}")
+
+
+def _allowed(answer: Any, forbidden: int) -> set[AclOperation] | None:
+    """None if the broker does not say, as of a topic that does not exist."""
+    try:
+        described = answer.result()
+    except KafkaException as failure:
+        code = failure.args[0].code()
+        if code == forbidden:
+            return set()
+        if code in ABSENT:
+            return None
+        raise
+    return None if described.authorized_operations is None else set(described.authorized_operations)
+
+
+def _lacking(operations: Iterable[AclOperation], allowed: set[AclOperation] | None, what: str) -> list[str]:
+    if allowed is None:
+        return []
+    return [f"{operation.name} on {what}" for operation in operations if operation not in allowed]
