@@ -33,5 +33,5 @@ def validate(
     typer.echo(
         f"no fault: {len(definition.journeys)} journeys, {deadlines} deadlines, {friction} friction rules, "
         f"{len(definition.segments)} segments, {len(definition.milestones)} milestones, "
-        f"{len(definition.actions)} actions"
+        f"{len(definition.risks)} risks, {len(definition.actions)} actions"
     )

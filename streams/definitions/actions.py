@@ -1,6 +1,6 @@
 """Actions: what is to be done about which signals, and through which channel.
 
-Owns reading actions. Whether a ``when`` can match anything is checked in ``matching.py``.
+Owns reading actions. Their ``when`` is read in ``matching.py``.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.contracts.outputs import SEVERITIES, SIGNAL_KINDS
 from streams.definitions.cel import CelExpression
 from streams.definitions.draft import Draft
 from streams.definitions.faults import near_or_list
-from streams.definitions.matching import KEYS, check_when
+from streams.definitions.matching import read_whens
 from streams.definitions.model import Action, When
-from streams.definitions.names import NOT_YET_ACTION, NOT_YET_SIGNALS
+from streams.definitions.names import NOT_YET_ACTION
 from streams.definitions.positions import Node
-from streams.definitions.table import Table, one_or_many, read_duration, read_name, read_number
+from streams.definitions.table import Table, read_duration, read_name, read_number
 
 HIGHEST_VALUE: Final = 1e9
 MAX_EXTERNAL: Final = 200
@@ -38,7 +37,9 @@ def read_actions(table: Table, draft: Draft) -> None:
 def _action(name: str, node: Node, draft: Draft) -> Action | None:
     table = Table(node, draft.report, f"action {name!r}", NOT_YET_ACTION)
     purpose = table.choice("purpose", ["service", "marketing"])
-    when = _whens(table.need("when", "the signals that it answers, for example {signal: abandonment}"), draft)
+    when = read_whens(
+        table.need("when", "the signals that it answers, for example {signal: abandonment}"), draft, "'when'"
+    )
     channels = _channels(table, draft)
     value = _value(table.take("value"), draft)
     eligible = draft.expression(table.take("eligible"), "action", "bool", "'eligible'")
@@ -134,51 +135,6 @@ def _literal(node: Node) -> Any:
             return [_literal(item) for item in node.items]
         case _:
             return node.scalar
-
-
-def _whens(node: Node | None, draft: Draft) -> tuple[When, ...]:
-    if node is None:
-        return ()
-    out: dict[When, None] = {}
-    for item in one_or_many(node, draft.report, "'when'"):
-        found = _when(item, draft)
-        if found is None:
-            continue
-        if found in out:
-            draft.report.fault(item, "this is given twice in 'when'")
-        out[found] = None
-    return tuple(out)
-
-
-def _when(node: Node, draft: Draft) -> When | None:
-    if node.kind == "scalar":
-        draft.report.fault(node, f"'when' is a map, not {node.spoken}", f"write {{signal: {node.text}}}")
-        return None
-    table = Table(node, draft.report, "'when'")
-    kind_node = table.need("signal", "one of " + ", ".join(SIGNAL_KINDS))
-    if kind_node is not None and kind_node.text in NOT_YET_SIGNALS:
-        message = f"the signal {kind_node.text!r} is not enforced yet"
-        draft.report.fault(kind_node, message, "remove it: nothing is silently ignored")
-        return None
-    kind = table.choice("signal", SIGNAL_KINDS)
-    given = {
-        "journey": table.choices("journey", None),
-        "name": table.choices("name", None),
-        "stage": table.choices("stage", None),
-        "severity": table.choices("severity", SEVERITIES),
-    }
-    if kind is not None:
-        for key, values in given.items():
-            if values and key not in KEYS[kind]:
-                fits = ", ".join(repr(k) for k in KEYS[kind])
-                draft.report.fault(table.key_place(key), f"a {kind} signal has no {key!r}", f"select it by {fits}")
-                given[key] = []
-    table.finish()
-    if kind is None:
-        return None
-    check_when(kind, given, table, draft)
-    chosen = {key: tuple(value for value, _ in values) for key, values in given.items()}
-    return When(kind, chosen["journey"], chosen["name"], chosen["stage"], chosen["severity"])
 
 
 def _check_session(table: Table, whens: tuple[When, ...], channels: tuple[str, ...], draft: Draft) -> None:

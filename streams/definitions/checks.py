@@ -16,8 +16,9 @@ from streams.definitions.cel_native import dotted
 from streams.definitions.cel_syntax import Binary, Constant, Index, Items, Node, Select, walk
 from streams.definitions.draft import Draft
 from streams.definitions.faults import near, near_or_list
-from streams.definitions.model import Segment
+from streams.definitions.model import Expression, Segment
 from streams.definitions.names import STANDARD_EVENTS, SURVEYS
+from streams.definitions.risks import MADE_BY_SCORES
 from streams.definitions.table import spoken_ms
 
 _CLOSED: Final[dict[str, Iterable[str]]] = {
@@ -33,6 +34,7 @@ _CLOSED: Final[dict[str, Iterable[str]]] = {
 def check_whole(draft: Draft) -> None:
     _check_mentions(draft)
     _check_segments(draft)
+    _check_scores(draft)
     longest = draft.time.forget_after_ms
     for ms, place in draft.durations:
         if ms > longest:
@@ -46,6 +48,9 @@ def _check_mentions(draft: Draft) -> None:
             if variable == "stages" and member not in draft.known("journey"):
                 hint = near_or_list(member, draft.known("journey"))
                 draft.report.fault(place, f"stages.{member}: no journey is called {member!r}", hint)
+            elif variable in ("risk", "risk_band") and member not in draft.known("risk"):
+                hint = near_or_list(member, draft.known("risk"))
+                draft.report.fault(place, f"{variable}.{member}: no risk is called {member!r}", hint)
             elif variable in ("consent", "channel_share") and member not in draft.channels:
                 hint = near_or_list(member, draft.channels)
                 draft.report.warn(place, f"{variable}.{member}: no channel is called {member!r}", hint)
@@ -81,10 +86,20 @@ def _check_value(
             warn(
                 f"{value!r} is not a standard event name", near(value, STANDARD_EVENTS) or "declare it under `events:`"
             )
+    elif subject == "signal.band" or subject.startswith("risk_band."):
+        _check_band(subject, value, draft, fault)
     elif subject.startswith("stages."):
         journey = draft.journeys.get(subject.removeprefix("stages."))
         if journey is not None and value not in (names := [stage.name for stage in journey.stages]):
             fault(f"journey {journey.name!r} has no stage {value!r}", near_or_list(value, names))
+
+
+def _check_band(subject: str, value: str, draft: Draft, fault: Callable[[str, str], None]) -> None:
+    risk = draft.risks.get(subject.removeprefix("risk_band."))
+    risks = [risk] if risk is not None else list(draft.risks.values()) if subject == "signal.band" else []
+    bands = {band.name for found in risks for band in found.bands}
+    if bands and value and value not in bands:
+        fault(f"{subject} is never {value!r}", near_or_list(value, bands))
 
 
 def _compared(expression: CelExpression) -> Iterator[tuple[str, str]]:
@@ -116,11 +131,7 @@ def _subject(node: Node, value: str) -> Iterator[tuple[str, str]]:
 
 def _check_segments(draft: Draft) -> None:
     """Puts segments in the order in which they depend on each other; a circle is a fault."""
-    needs = {
-        name: {value for subject, value in _compared(segment.where) if subject == "segments"} & draft.segments.keys()
-        for name, segment in draft.segments.items()
-        if isinstance(segment.where, CelExpression)
-    }
+    needs = {name: _segments_of(segment.where) & draft.segments.keys() for name, segment in draft.segments.items()}
     ordered: dict[str, Segment] = {}
     while len(ordered) < len(needs):
         ready = [name for name, wants in needs.items() if name not in ordered and wants <= ordered.keys()]
@@ -130,3 +141,34 @@ def _check_segments(draft: Draft) -> None:
             return
         ordered.update({name: draft.segments[name] for name in ready})
     draft.segments = ordered
+
+
+def _check_scores(draft: Draft) -> None:
+    """What needs risks, where there are none; and scores that would be made of scores by way of a segment."""
+    if not draft.known("risk"):
+        for expression, place in draft.expressions:
+            if "expected_value" in expression.uses:
+                draft.report.fault(place, "expected_value is always 0: it comes with the score of a risk",
+                                   "declare a risk under `risks:`")  # fmt: skip
+        if draft.value_place is not None:
+            draft.report.warn(draft.value_place, "'expected_value' is not used: it comes with the score of a risk",
+                              "declare a risk under `risks:`")  # fmt: skip
+    used = {name for risk in draft.risks.values() for name in risk.features}
+    for name in draft.features:
+        if name not in used and len(draft.risks) == len(draft.known("risk")):
+            hint = f"name it in a risk: `features: [standard, {name}]`"
+            draft.report.warn(draft.place("feature", name), f"no risk uses feature {name!r}", hint)
+    of_scores: set[str] = set()
+    for name, segment in draft.segments.items():
+        # They are in the order of their dependence.
+        if segment.where.uses & MADE_BY_SCORES or of_scores & _segments_of(segment.where):
+            of_scores.add(name)
+    for expression, place, what in draft.of_scores:
+        for name in sorted(of_scores & _segments_of(expression)):
+            draft.report.fault(place, f"{what} cannot read segment {name!r}: scores are made of it, and it of scores")
+
+
+def _segments_of(expression: Expression) -> set[str]:
+    if not isinstance(expression, CelExpression):
+        return set()
+    return {value for subject, value in _compared(expression) if subject == "segments"}

@@ -19,8 +19,11 @@ from streams.definitions.model import (
     Channel,
     EventInfo,
     EventRef,
+    ExpectedValue,
     Journey,
     Milestone,
+    OwnFeature,
+    Risk,
     Satisfaction,
     Segment,
     Time,
@@ -34,7 +37,7 @@ MAX_REFS: Final = 100
 """Event names in one list."""
 READ_IN: Final[dict[Scope, str]] = {
     "event": "the `where` of an event",
-    "customer": "segments, `leave_when`, dates and actions",
+    "customer": "segments, `leave_when`, dates, features, priors and actions",
     "action": "actions",
 }
 MAX_NAMES: Final = 200
@@ -52,8 +55,15 @@ class Draft:
     segments: dict[str, Segment] = field(default_factory=dict)
     journeys: dict[str, Journey] = field(default_factory=dict)
     milestones: dict[str, Milestone] = field(default_factory=dict)
+    features: dict[str, OwnFeature] = field(default_factory=dict)
+    risks: dict[str, Risk] = field(default_factory=dict)
+    expected_value: ExpectedValue = field(default_factory=ExpectedValue)
+    value_place: Node | None = None
+    """Where ``expected_value:`` stands, in the last file that has it."""
     actions: dict[str, Action] = field(default_factory=dict)
     expressions: list[tuple[CelExpression, Node]] = field(default_factory=list)
+    of_scores: list[tuple[CelExpression, Node, str]] = field(default_factory=list)
+    """Expressions that scores are made of, with their places and what they are."""
     durations: list[tuple[int, Node]] = field(default_factory=list)
     """Lengths of time for which a profile must be remembered, with their places."""
     _names: dict[tuple[str, str], Node] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from streams.definitions.faults import DefinitionFaults, Fault, Report
 from streams.definitions.journeys import read_journeys
 from streams.definitions.model import Definition
 from streams.definitions.positions import MAX_BYTES, read
+from streams.definitions.risks import read_expected_value, read_features, read_risks
 from streams.definitions.sections import (
     check_aliases,
     read_channels,
@@ -80,13 +81,15 @@ def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> 
     tables = [root_table(root, draft) for root in roots if root is not None]
     given_time: dict[str, Any] = {}
     given_satisfaction: dict[str, Any] = {}
+    given_value: dict[str, Any] = {}
     for table in tables:
         read_events(table, draft)
         read_channels(table, draft)
         read_time(table, draft, given_time)
         read_satisfaction(table, draft, given_satisfaction)
+        read_expected_value(table, draft, given_value)
     check_aliases(tables, draft)
-    for section in (read_segments, read_journeys, read_milestones, read_actions):
+    for section in (read_segments, read_journeys, read_milestones, read_features, read_risks, read_actions):
         for table in tables:
             section(table, draft)
     check_whole(draft)
@@ -106,5 +109,8 @@ def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> 
         milestones=tuple(draft.milestones.values()),
         actions=tuple(draft.actions.values()),
         channels=draft.channels,
+        features=tuple(draft.features.values()),
+        risks=tuple(draft.risks.values()),
+        expected_value=draft.expected_value,
         warnings=tuple(str(warning) for warning in warnings),
     )

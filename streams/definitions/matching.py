@@ -1,20 +1,20 @@
-"""Whether an action's ``when`` can match any signal that this definition gives.
+"""Selections of signals, as in an action's ``when``, and whether any signal of this definition can match them.
 
-Owns which keys select which kinds of signals, and the search for rules that such a selection leaves.
+Owns which keys select which kinds of signals, reading them, and the search for rules that such a selection leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from streams.contracts.outputs import SEVERITIES
+from streams.contracts.outputs import SEVERITIES, SIGNAL_KINDS
 from streams.definitions.draft import Draft
 from streams.definitions.faults import near_or_list
-from streams.definitions.model import Journey, Stalled
+from streams.definitions.model import Journey, Stalled, When
 from streams.definitions.names import SATISFACTION
 from streams.definitions.positions import Node
-from streams.definitions.table import Table
+from streams.definitions.table import Table, one_or_many
 
 _BY_RULE: Final = ("journey", "name", "stage", "severity")
 KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,15 +28,62 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "milestone": ("name",),
     "segment_entered": ("name",),
     "segment_left": ("name",),
+    "churn_risk": ("name", "band"),
 }
-"""Kind of signal -> the keys by which an action may select it."""
+"""Kind of signal -> the keys by which it may be selected."""
 _NAMED_BY_STAGE: Final = frozenset({"stage_entered", "stage_left", "abandonment"})
 
 Given = Mapping[str, Sequence[tuple[str, Node]]]
 
 
+def read_whens(node: Node | None, draft: Draft, what: str) -> tuple[When, ...]:
+    """One selection or a list of them; none twice."""
+    if node is None:
+        return ()
+    out: dict[When, None] = {}
+    for item in one_or_many(node, draft.report, what):
+        found = _when(item, draft, what)
+        if found is None:
+            continue
+        if found in out:
+            draft.report.fault(item, f"this is given twice in {what}")
+        out[found] = None
+    return tuple(out)
+
+
+def _when(node: Node, draft: Draft, what: str) -> When | None:
+    if node.kind == "scalar":
+        draft.report.fault(node, f"{what} is a map, not {node.spoken}", f"write {{signal: {node.text}}}")
+        return None
+    table = Table(node, draft.report, what)
+    table.need("signal", "one of " + ", ".join(SIGNAL_KINDS))
+    kind = table.choice("signal", SIGNAL_KINDS)
+    given = {
+        "journey": table.choices("journey", None),
+        "name": table.choices("name", None),
+        "stage": table.choices("stage", None),
+        "severity": table.choices("severity", SEVERITIES),
+        "band": table.choices("band", None),
+    }
+    if kind is not None:
+        for key, values in given.items():
+            if values and key not in KEYS[kind]:
+                fits = ", ".join(repr(k) for k in KEYS[kind])
+                draft.report.fault(table.key_place(key), f"a {kind} signal has no {key!r}", f"select it by {fits}")
+                given[key] = []
+    table.finish()
+    if kind is None:
+        return None
+    check_when(kind, given, table, draft)
+    chosen = {key: tuple(value for value, _ in values) for key, values in given.items()}
+    return When(kind, chosen["journey"], chosen["name"], chosen["stage"], chosen["severity"], chosen["band"])
+
+
 def check_when(kind: str, given: Given, table: Table, draft: Draft) -> None:
     """Reports every name that does not exist, and a selection that leaves nothing."""
+    if kind == "churn_risk":
+        _check_risks(given, table, draft)
+        return
     if not _names_exist(kind, given, draft):
         return
     journeys = _journeys(given, draft)
@@ -49,6 +96,27 @@ def check_when(kind: str, given: Given, table: Table, draft: Draft) -> None:
         if not names & {name for name, _ in given["journey"]}:
             message = "no goal_reached signal can match this"
             draft.report.fault(table.node, message, "a goal's name is its journey")
+
+
+def _check_risks(given: Given, table: Table, draft: Draft) -> None:
+    known = draft.known("risk")
+    if not known:
+        hint = "declare it under `risks:`, for example {churn: {without: Order Completed, horizon: 90d}}"
+        draft.report.fault(table.node, "no churn_risk signal can match this: no risk is declared", hint)
+        return
+    for name, place in given["name"]:
+        _known(name, known, "risk", place, draft)
+    names = [name for name, _ in given["name"]] or known
+    if any(name not in draft.risks for name in names):
+        # Their bands are not known; what is wrong with them is a fault of its own.
+        return
+    bands = {band.name for name in names for band in draft.risks[name].bands}
+    for band, place in given["band"]:
+        if band not in bands:
+            message = (
+                f"no risk there has a band {band!r}" if len(names) > 1 else f"risk {names[0]!r} has no band {band!r}"
+            )
+            draft.report.fault(place, message, near_or_list(band, bands))
 
 
 def _journeys(given: Given, draft: Draft) -> list[Journey]:
@@ -83,7 +151,7 @@ def _names_exist(kind: str, given: Given, draft: Draft) -> bool:
     return len(draft.report.faults) == before
 
 
-def _known(name: str, known: set[str], what: str, place: Node, draft: Draft) -> None:
+def _known(name: str, known: Collection[str], what: str, place: Node, draft: Draft) -> None:
     if name not in known:
         draft.report.fault(place, f"no {what} is called {name!r}", near_or_list(name, known))
 

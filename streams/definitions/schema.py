@@ -11,7 +11,9 @@ from typing import Any, Final
 from streams.contracts.outputs import SEVERITIES, SIGNAL_KINDS
 from streams.contracts.touchpoint import ACTORS
 from streams.definitions.names import JOURNEY_TYPES, VISIBLE
+from streams.definitions.pipelines import COUNTS, MAX_CHALLENGERS, MODELS, ModelKind, Number, OneOf, Option
 from streams.definitions.presets import PRESET_NAMES
+from streams.definitions.risks import MAX_BANDS, MAX_FEATURES, VALUE_DURATIONS, VALUE_NUMBERS
 from streams.definitions.sections import TIME_KEYS
 
 NAME: Final = "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
@@ -173,21 +175,86 @@ def _journey() -> dict[str, Any]:
     return _map("a journey", keys, ("type", "goal", "stages"))
 
 
-def _action() -> dict[str, Any]:
+def _option(option: Option) -> dict[str, Any]:
+    if isinstance(option, OneOf):
+        return _choice(option.meaning, option.values)
+    bounds = _number(option.meaning, option.lowest, option.highest)
+    return bounds if isinstance(option, Number) else {**bounds, "type": "integer"}
+
+
+def _pipeline(description: str) -> dict[str, Any]:
+    def options(model: str, kind: ModelKind) -> dict[str, Any]:
+        keys = {
+            "model": {"const": model, "description": "River's name of the model"},
+            "name": _text(f"what evaluations call it, {kind.called} by default", pattern=NAME),
+            **{key: _option(option) for key, option in kind.options.items()},
+        }
+        return _map(f"{model} with options", keys, ("model",))
+
+    return {
+        "description": description,
+        "anyOf": [_choice(description, MODELS), *(options(model, kind) for model, kind in MODELS.items())],
+    }
+
+
+def _risk() -> dict[str, Any]:
+    learn = {
+        "champion": _pipeline("the pipeline that scores at first"),
+        "challengers": {
+            "type": "array",
+            "maxItems": MAX_CHALLENGERS,
+            "items": _pipeline("a pipeline that may become the champion"),
+            "description": "pipelines that learn the same labels",
+        },
+        **{key: {**_count(meaning, lowest), "maximum": highest} for key, (lowest, highest, meaning) in COUNTS.items()},
+        "margin": _number("by how much AUC a challenger must lead to be promoted", 0, 0.5),
+    }
+    scored = {
+        "active_within": _duration("scored is who had a touchpoint within that time"),
+        "every": _duration("between two scores by the clock"),
+        "spread": _flag("each customer at a time of their own; false: all at the same instants"),
+        "on": _some(_when("signals after which a score is made at once")),
+        "apart": _duration("no score of that kind sooner after the last"),
+    }
+    band = {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "description": "score from which on it is entered"}
+    bands = {**_named("bands of the score, rising from 0", band), "minProperties": 2, "maxProperties": MAX_BANDS}
+    probability = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    prior = "score while there is no model"
+    keys = {
+        "without": {**_EVENTS, "description": "it comes true if none of these happens within the horizon"},
+        "with": {**_EVENTS, "description": "it comes true if one of these happens within the horizon"},
+        "horizon": _duration("how far a score looks ahead"),
+        "until": _cel("a date (ms or ISO 8601) at which the label is decided, if that is sooner"),
+        "scored": _map("who is scored, and when", scored),
+        "bands": bands,
+        "hysteresis": _number("a lower band is entered so far below its upper bound", 0, 1),
+        "prior": {"anyOf": [probability, {"type": "string", "maxLength": 1024}], "description": f"{prior}; CEL"},
+        "features": {**_some(_text("feature, or standard for all the standard ones")), "maxItems": MAX_FEATURES},
+        "learn": _map("how the model learns", learn),
+    }
+    return _map("a risk", keys, ("horizon",), oneOf=[{"required": ["without"]}, {"required": ["with"]}])
+
+
+def _when(description: str) -> dict[str, Any]:
     when = {
         "signal": _choice("kind of signal", SIGNAL_KINDS),
         "journey": _some(_text("journey")),
-        "name": _some(_text("name of the rule, stage, milestone or segment")),
+        "name": _some(_text("name of the rule, stage, milestone, segment or risk")),
         "stage": _some(_text("stage")),
         "severity": _some(_SEVERITY),
+        "band": _some(_text("band of a risk")),
     }
+    return _map(description, when, ("signal",))
+
+
+def _action() -> dict[str, Any]:
     content = {
         "key": _text("content in the downstream system"),
         "with": _named("parameters: a text is CEL, all else is literal", {}),
     }
     keys = {
         "purpose": _choice("marketing needs consent", ("service", "marketing")),
-        "when": _some(_map("the signals that it answers", when, ("signal",))),
+        "when": _some(_when("the signals that it answers")),
         "channel": _some(_text("the first that is reachable and consented")),
         "value": _cel("what it is worth"),
         "eligible": _cel("for whom it is meant"),
@@ -235,6 +302,15 @@ def json_schema() -> dict[str, Any]:
         "nth": _count("which of them", 1),
         "anniversary_of": _choice("what is a year ago", ("first_seen",)),
     }
+    feature = {
+        "value": _cel("a number"),
+        "title": _text("what people read beside the number"),
+        "unit": _text("unit of the number"),
+    }
+    value = {
+        **{key: _number(meaning, lowest, highest) for key, (lowest, highest, meaning) in VALUE_NUMBERS.items()},
+        **{key: _duration(meaning) for key, meaning in VALUE_DURATIONS.items()},
+    }
     events = {
         "type": "object",
         "description": "a company's own event names, and what is known of events",
@@ -249,6 +325,9 @@ def json_schema() -> dict[str, Any]:
         "journeys": _named("journeys", _journey()),
         "satisfaction": _map("how emotion is read", satisfaction),
         "milestones": {"type": "array", "items": _map("a milestone", milestone, ("name",))},
+        "features": _named("features of your own", _map("a feature", feature, ("value",))),
+        "risks": _named("what may come true of a customer, scored and learned", _risk()),
+        "expected_value": _map("priors of what a customer will spend", value),
         "actions": _named("what is done about signals", _action()),
     }
     event = {"anyOf": [_text("an event name"), {"$ref": "#/$defs/conditional_event"}]}

@@ -1,6 +1,7 @@
-"""The sections of a definition other than journeys and actions.
+"""The sections of a definition other than journeys, risks and actions.
 
-Owns version, events, time, channels, segments, satisfaction and milestones. Where several files set the same thing,
+Owns version, events, time, channels, segments, satisfaction and milestones; risks and what belongs to them are in
+``risks.py``. Where several files set the same thing,
 they must agree.
 """
 
@@ -19,7 +20,8 @@ from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_duration, read_name, read_number, read_text, spoken_ms
 
 SECTIONS: Final = (
-    "version", "events", "time", "channels", "segments", "journeys", "satisfaction", "milestones", "actions",
+    "version", "events", "time", "channels", "segments", "journeys", "satisfaction", "milestones", "features",
+    "risks", "expected_value", "actions",
 )  # fmt: skip
 TIME_KEYS: Final = {
     "allowed_lateness": ("allowed_lateness_ms", 0, DAY_MS),

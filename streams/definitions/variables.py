@@ -1,7 +1,8 @@
 """Every variable that a CEL condition may read: type, scope, meaning and an example.
 
 Owns the list; ``engine/facts.py`` supplies the values, ``cel.py`` declares them to the type checker. All numbers are
-doubles. Scopes: ``event`` (a touchpoint, in ``where``), ``customer`` (segments, leave_when, deadlines),
+doubles. Scopes: ``event`` (a touchpoint, in ``where``), ``customer`` (segments, leave_when, dates,
+features, priors),
 ``action`` (customer plus the signal that caused it).
 """
 
@@ -96,6 +97,9 @@ CUSTOMER: Final = _v(
     satisfaction.ces     | double              | satisfaction.ces <= 3.0               | last answer, -1 if none
     satisfaction.mood    | double              | satisfaction.mood < -0.3              | mean of the last three sentiments, 0 if none
     satisfaction.emotion | string              | satisfaction.emotion == 'angry'       | last word, empty if none
+    risk                 | map<string, double> | risk.churn > 0.7                      | risk -> latest score, while it is scored
+    risk_band            | map<string, string> | risk_band.churn == 'high'             | risk -> band held, while it is scored
+    expected_value       | double              | expected_value > 200.0                | spending expected at the last score, else 0
     """,
 )
 
@@ -108,6 +112,8 @@ ACTION: Final = _v(
     signal.instance | string              | signal.instance != ''                | its instance, empty if none
     signal.stage    | string              | signal.stage == 'payment'            | its stage, empty if none
     signal.severity | string              | signal.severity == 'high'            | low, medium, high, critical
+    signal.band     | string              | signal.band == 'high'                | band of a churn risk, empty if none
+    signal.words    | list<string>        | size(signal.words) > 0               | reasons of a churn risk, the strongest first
     signal.time     | double              | signal.time > 0.0                    | event time (ms)
     signal.figures  | map<string, double> | signal.figures.count > 2.0           | figures of its evidence
     """,

@@ -221,7 +221,8 @@ READERS: Final[dict[str, Callable[[Facts], object]]] = {
     "risk": lambda f: {name: risk.score for name, risk in f.p.risks.items() if risk.band},
     "risk_band": lambda f: {name: risk.band for name, risk in f.p.risks.items() if risk.band},
     "expected_value": lambda f: f.p.expected_value,
-    **{f"signal.{n}": _signal(n) for n in ("kind", "name", "journey", "instance", "stage", "severity")},
+    **{f"signal.{n}": _signal(n) for n in ("kind", "name", "journey", "instance", "stage", "severity", "band")},
+    "signal.words": lambda f: f.signal.words if f.signal is not None else [],
     "signal.time": lambda f: float(f.signal.time) if f.signal is not None else 0.0,
     "signal.figures": lambda f: f.signal.figures if f.signal is not None else {},
 }  # fmt: skip

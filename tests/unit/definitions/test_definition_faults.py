@@ -187,7 +187,7 @@ CASES = {
     "unknown channel": Case(GOOD.replace("email", "emial"), "emial", "did you mean 'email'?; or define it"),
     "empty channels": Case(GOOD.replace("email", "[]"), "[]", "'channel' is an empty list"),
     "cost": Case(action(WHEN + "\n    cost: 0.02"), "cost", "'cost' is not enforced yet"),
-    "churn risk": Case(action("when: {signal: churn_risk, band: high}"), "churn_risk", "is not enforced yet"),
+    "churn risk": Case(action("when: {signal: churn_risk, band: high}"), "{signal: churn_risk", "no risk is declared (declare it under `risks:`"),
     "unknown signal": Case(action("when: {signal: abandoment}"), "abandoment", "did you mean 'abandonment'?"),
     "signal as text": Case(action("when: friction"), "friction\n", "write {signal: friction}"),
     "unknown journey": Case(action("when: {signal: friction, journey: bui}"), "bui}", "did you mean 'buy'?"),

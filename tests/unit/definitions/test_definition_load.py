@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.definitions import channels
 from streams.definitions.load import DefinitionFaults, load_files, load_texts, shipped
-from streams.definitions.model import Absence, Count, Definition, EventRef, Preset, Sequence, Stalled
+from streams.definitions.model import Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
 from streams.definitions.table import duration_ms
 
 SHOP, SERVICE = shipped("shop"), shipped("service")
@@ -87,20 +87,23 @@ def test_service() -> None:
 
 
 def test_reference_example(reference: str) -> None:
-    """Exactly its keys of later versions are refused; without them the whole of it loads."""
+    """Exactly its keys of later versions are refused, and that it declares no risk; with one, the rest of it loads."""
     faults = refused(("purchase.journey.yaml", reference))
-    assert [fault.partition(" not enforced yet")[0] for fault in faults] == [
+    assert [fault.partition(" not enforced yet")[0].partition(" (")[0] for fault in faults] == [
         "purchase.journey.yaml:71:5: 'cost' is",
-        "purchase.journey.yaml:85:20: the signal 'churn_risk' is",
+        "purchase.journey.yaml:85:11: no churn_risk signal can match this: no risk is declared",
         "purchase.journey.yaml:89:5: 'rollout' is",
         "purchase.journey.yaml:91:1: 'contact_policy' is",
     ]
+    assert "(declare it under `risks:`, for example {churn: {without: Order Completed, horizon: 90d}})" in faults[1]
     lines = reference.splitlines(keepends=True)
-    without = "".join(lines[:70] + lines[71:82])
-    assert "retention_offer" not in without
+    without = "".join(lines[:70] + lines[71:88]) + "risks: {churn: {without: Order Completed, horizon: 90d}}\n"
     loaded = load_texts([("purchase.journey.yaml", without)])
     assert loaded.warnings == ()
-    assert [action.name for action in loaded.actions] == ["payment_help", "cart_reminder", "thank_promoter"]
+    assert [action.name for action in loaded.actions] == [
+        "payment_help", "cart_reminder", "thank_promoter", "retention_offer",
+    ]  # fmt: skip
+    assert loaded.actions[3].when == (When("churn_risk", band=("high",)),)
 
 
 @pytest.fixture
