@@ -11,7 +11,18 @@ from typing import Any, Final
 
 from streams.contracts.outputs import Model
 from streams.definitions.cel import compile_expression
-from streams.definitions.model import Band, Definition, EventRef, ExpectedValue, Expression, OwnFeature, Risk, When
+from streams.definitions.model import (
+    Action,
+    Band,
+    Definition,
+    EventRef,
+    ExpectedValue,
+    Expression,
+    OwnFeature,
+    Risk,
+    Segment,
+    When,
+)
 from streams.engine.scoring.features import FEATURES, STANDARD
 from streams.engine.scoring.scorer import LinearScorer
 from tests.support.engines import D, H, M
@@ -123,5 +134,23 @@ MODEL: Final = linear(
 )
 
 
-def scored(definition: Definition) -> Definition:
-    return with_risks(definition, *RISKS, features=OWN, expected_value=VALUE)
+AT_RISK: Final = Segment("at_risk", compile_expression("risk_band.leaving == 'high'", "customer", "bool"))
+KEEP: Final = Action(
+    "keep",
+    (When("churn_risk", band=("medium", "high")), When("segment_entered", name=("at_risk",))),
+    ("post", "store"),
+    2 * H,
+    value=compile_expression("expected_value * 0.1", "action", "double"),
+)
+
+
+def scored(definition: Definition, *risks: Risk) -> Definition:
+    """With the risks, what they need, and what reacts to them."""
+    return with_risks(
+        definition,
+        *risks,
+        features=OWN,
+        expected_value=VALUE,
+        segments=(*definition.segments, AT_RISK),
+        actions=(*definition.actions, KEEP),
+    )

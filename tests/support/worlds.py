@@ -18,8 +18,7 @@ from streams.definitions.load import load_texts
 from streams.definitions.model import Definition, Risk
 from tests.support import engines
 from tests.support.engines import D, H, M, S, touchpoint
-from tests.support.risks import MODEL, RISKS, VALUE, with_risks
-from tests.support.risks import OWN as OWN_FEATURES
+from tests.support.risks import MODEL, RISKS, scored
 
 _MORE: Final = int(os.environ.get("JOURNEY_TEST_LAWS", "1"))
 """Times as many examples, and other ones in each run."""
@@ -176,7 +175,7 @@ def loaded(text: str = STRESS, number: int = 0, risks: tuple[Risk, ...] = RISKS)
     if found is None:
         found = load_texts([("stress.journey.yaml", text)], number)
         if Scoring.on:
-            found = with_risks(found, *risks, features=OWN_FEATURES, expected_value=VALUE)
+            found = scored(found, *risks)
         _loaded[key] = found
     return found
 
