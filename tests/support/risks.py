@@ -102,6 +102,8 @@ UPSET: Final = risk(
     score_on=(When("satisfaction"), When("stalled"), When("segment_entered"), When("milestone")),
     apart_ms=0,
     prior=0.45,
+    # The last three are moved by the company's touchpoints, too.
+    features=("days_since_touchpoint", "orders", "touchpoints", "stage_reached", "unresolved_contacts", "reached_7d"),
 )
 RENEWAL: Final = risk(
     "renewal",
