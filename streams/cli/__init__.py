@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "partitions": "streams.cli.partitions:app",
     "validate": "streams.cli.definitions_validate:validate",
     "definitions": "streams.cli.definitions_apply:app",
+    "features": "streams.cli.features:features",
     "emit": "streams.cli.emit:emit",
     "tail": "streams.cli.tail:tail",
     "topics": "streams.cli.topics:app",

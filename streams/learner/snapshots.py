@@ -1,25 +1,22 @@
 """Snapshots of models: how a pipeline becomes a record of the models topic, and a record a scorer.
 
 Owns the signature (HMAC-SHA256 over all other fields) and the order of the checks: the signature before anything in the
-body is looked at.
+body is looked at. Nothing here imports River.
 """
 
 from __future__ import annotations
 
 import hmac
 import platform
-from collections.abc import Sequence
 from hashlib import sha256
-from math import isfinite, isnan
+from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
-import river
 
 from streams.contracts.outputs import Model
 from streams.contracts.topics import MODEL_MAX_BYTES
-from streams.engine.scoring.scorer import LinearScorer, ModelRefused, Scorer, probability
-from streams.learner import frozen, pipelines
+from streams.engine.scoring.scorer import LinearScorer, ModelRefused, Scorer
 
 BODY_MAX_BYTES: Final = MODEL_MAX_BYTES - 256 * 1024
 """The rest of the record and what Kafka adds fit beside it."""
@@ -32,7 +29,7 @@ _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 def software() -> str:
     """What writes the body, for a person to read."""
-    return f"python {platform.python_version()}, river {river.__version__}"
+    return f"python {platform.python_version()}, river {version('river')}"
 
 
 def checked(key: bytes) -> bytes:
@@ -88,57 +85,7 @@ def scorer_of(model: Model, key: bytes | None) -> Scorer:
         raise ModelRefused("unsigned", f"{name} can be loaded only with the key that signed it")
     if model.body is None or len(model.body) > BODY_MAX_BYTES:
         raise ModelRefused("malformed", f"{name} has no body, or one beyond {BODY_MAX_BYTES} bytes")
-    try:
-        pipeline = frozen.thaw(model.body)
-    except frozen.Unreadable as error:
-        raise ModelRefused(error.reason, f"{name}: {error}") from error
-    return RiverScorer(model, pipeline)
+    # River takes a second and some 90 MB: a worker whose models are all linear never imports it.
+    from streams.learner.river_scorer import scorer_of_body  # noqa: PLC0415
 
-
-class RiverScorer:
-    """Any River classifier. A contribution is what is lost when the feature takes its mean (occlusion)."""
-
-    __slots__ = ("_features", "_pipeline", "_shift", "_slope", "_sure", "key", "means", "risk", "signature")
-
-    def __init__(self, model: Model, pipeline: Any) -> None:
-        """Raises ``ModelRefused`` for numbers that make no model."""
-        name = f"model {model.name}@{model.version}"
-        numbers = (*model.means, model.slope, model.shift)
-        if len(model.means) != len(model.features) or not all(map(isfinite, numbers)):
-            raise ModelRefused("malformed", f"{name} has {len(model.features)} features and {len(model.means)} means")
-        self.key = f"{model.name}@{model.version}"
-        self.risk = model.name
-        self.signature = model.signature
-        self.means: Sequence[float] = list(model.means)
-        self._features = list(model.features)
-        self._pipeline = pipeline
-        self._slope = model.slope
-        self._shift = model.shift
-        self._sure = pipelines.sure(pipeline)
-        try:
-            self._odds(dict(zip(self._features, self.means, strict=True)))
-        except Exception as error:  # whatever it is, it does not score
-            raise ModelRefused("malformed", f"{name} does not score: {type(error).__name__}: {error}") from error
-
-    def score(self, values: Sequence[float]) -> float:
-        return probability(self._odds(self._filled(values)))
-
-    def contributions(self, values: Sequence[float]) -> list[float]:
-        x = self._filled(values)
-        odds = self._odds(x)
-        found = []
-        for name, mean in zip(self._features, self.means, strict=True):
-            value = x[name]
-            x[name] = mean
-            found.append(odds - self._odds(x))
-            x[name] = value
-        return found
-
-    def _odds(self, x: dict[str, float]) -> float:
-        return self._slope * pipelines.log_odds(self._pipeline, x, self._sure) + self._shift
-
-    def _filled(self, values: Sequence[float]) -> dict[str, float]:
-        return {
-            name: mean if isnan(value) else value
-            for name, value, mean in zip(self._features, values, self.means, strict=True)
-        }
+    return scorer_of_body(model, model.body)

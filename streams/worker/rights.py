@@ -1,4 +1,4 @@
-"""What a worker's Kafka user must be allowed, and what of it is missing, asked before the group is joined.
+"""What a process's Kafka user must be allowed, and what of it is missing, asked before the group is joined.
 
 Owns the list of rights (docs/operations.md, Permissions). The brokers are asked which operations they would let this
 user do. Rights on transactional ids cannot be asked for: ``transactions`` names them when a partition is taken over.
@@ -6,7 +6,7 @@ user do. Rights on transactional ids cannot be asked for: ``transactions`` names
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -19,22 +19,39 @@ from streams.worker.logs import LIBRDKAFKA
 ASK_S: Final = 15.0
 ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 READ, WRITE, DESCRIBE_CONFIGS = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS
+LOOK_AT: Final = (AclOperation.DESCRIBE, DESCRIBE_CONFIGS)
+"""What the check of the topics needs where nothing is read or written, which would imply the first."""
 
 
-def needed(topics: Topics, *, publishes: bool) -> dict[str, tuple[AclOperation, ...]]:
-    """Topic -> operations. ``publishes``: the worker is started with a definition to put into its topic."""
-    rights = {spec.name: (WRITE, DESCRIBE_CONFIGS) for spec in topics.specs()}
+Needed = Mapping[str, tuple[AclOperation, ...]]
+"""Topic -> operations."""
+
+
+def of_the_worker(topics: Topics, *, publishes: bool) -> Needed:
+    """``publishes``: it is started with a definition to put into its topic."""
+    rights: dict[str, tuple[AclOperation, ...]] = {spec.name: (WRITE, DESCRIBE_CONFIGS) for spec in topics.specs()}
     return rights | {
         topics.touchpoints: (READ, DESCRIBE_CONFIGS),
         topics.definitions: (READ, WRITE, DESCRIBE_CONFIGS) if publishes else (READ, DESCRIBE_CONFIGS),
         topics.state: (READ, WRITE, DESCRIBE_CONFIGS),
+        topics.models: (READ, DESCRIBE_CONFIGS),
+        topics.learner_state: LOOK_AT,
     }
 
 
-def missing(settings: Settings, topics: Topics, *, publishes: bool) -> list[str]:
+def of_the_learner(topics: Topics) -> Needed:
+    rights: dict[str, tuple[AclOperation, ...]] = {spec.name: LOOK_AT for spec in topics.specs()}
+    return rights | {
+        topics.examples: (READ, DESCRIBE_CONFIGS),
+        topics.definitions: (READ, DESCRIBE_CONFIGS),
+        topics.models: (READ, WRITE, DESCRIBE_CONFIGS),
+        topics.learner_state: (READ, WRITE, DESCRIBE_CONFIGS),
+    }
+
+
+def missing(settings: Settings, rights: Needed) -> list[str]:
     """Each right that this user lacks, in words; empty where brokers have no authorizer. Raises ``KafkaException``."""
     admin = AdminClient(settings.kafka.librdkafka(), logger=LIBRDKAFKA)
-    rights = needed(topics, publishes=publishes)
     described = admin.describe_topics(
         TopicCollection(list(rights)), include_authorized_operations=True, request_timeout=ASK_S
     )

@@ -27,7 +27,7 @@ from streams.contracts.topics import Topics
 from streams.definitions.load import DefinitionFaults, load_files
 from streams.engine.engine import Engine
 from streams.settings import Settings
-from streams.worker import startup
+from streams.worker import rights, startup
 from streams.worker.app import JourneyApp, make_app
 from streams.worker.beginning import begin
 from streams.worker.definitions_topic import DefinitionsTopic, publish
@@ -208,7 +208,7 @@ def _prepare(settings: Settings, topics: Topics, definitions: Sequence[Path]) ->
             raise Refused(f"the definition is not usable:\n{faults}") from faults
     startup.wait_for_brokers(settings)
     # First: brokers hide what a user may not describe, and a hidden topic looks like none.
-    startup.check_rights(settings, topics, publishes=loaded is not None)
+    startup.check_rights(settings, rights.of_the_worker(topics, publishes=loaded is not None))
     partitions = startup.check(settings, topics)
     schemas = startup.schema_source(settings, topics)
     if loaded is not None:

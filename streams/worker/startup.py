@@ -82,12 +82,12 @@ def _no_answer(settings: Settings, cause: KafkaError) -> Refused:
     )
 
 
-def check_rights(settings: Settings, topics: Topics, *, publishes: bool) -> None:
+def check_rights(settings: Settings, needed: rights.Needed) -> None:
     """Raises ``Refused`` with every right that this Kafka user lacks."""
     until = time.monotonic() + max(ASK_S, settings.broker_wait_ms / 1000)
     while True:
         try:
-            lacking = rights.missing(settings, topics, publishes=publishes)
+            lacking = rights.missing(settings, needed)
             break
         except KafkaException as failure:
             # Young brokers have no coordinator for the group yet.
@@ -102,7 +102,7 @@ def check_rights(settings: Settings, topics: Topics, *, publishes: bool) -> None
         user = settings.kafka.sasl_username
         raise Refused(
             f"The Kafka user{f' {user}' if user else ''} lacks rights: {'; '.join(lacking)}. Allow it that "
-            "(kafka-acls.sh --add); docs/operations.md, permissions, has all that a worker needs."
+            "(kafka-acls.sh --add); docs/operations.md, permissions, has all that is needed."
         )
 
 

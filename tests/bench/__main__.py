@@ -24,11 +24,11 @@ from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.definitions.load import shipped
+from streams.definitions.load import load_files, shipped
 from streams.tools.embedded import EmbeddedKafka
 from tests.bench import report, stock_faust
 from tests.bench.meter import told
-from tests.bench.place import PARTITIONS, PAYMENT, Place, write_input
+from tests.bench.place import PARTITIONS, PAYMENT, Place, write_input, write_models
 from tests.bench.restore import write as write_changelog
 
 LIMIT_S: Final = 300.0
@@ -161,6 +161,8 @@ def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, A
         say(f"writing {sizes.touchpoints:,} touchpoints")
         place.create()
         write_input(place, sizes.customers)
+        # One topic for all: what serves none of a definition's risks is left alone.
+        write_models(place, load_files([shipped("shop")]))
     for turn in range(sizes.runs):
         for letter in letters:
             found = run_one(letter, replace(place, run=f"{letter}{turn}"), sizes.stock)

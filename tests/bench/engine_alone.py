@@ -1,7 +1,8 @@
 """(e) The engine without Kafka: ``process`` on decoded touchpoints, and the encoding of what has changed.
 
 One engine for each partition, its partition's touchpoints in chunks as the worker makes them. No staleness: the
-backlog counts as if it had been heard in time. On the way the codec is measured: the same records, decoded.
+backlog counts as if it had been heard in time. A linear model scores each risk. On the way the codec is measured: the
+same records, decoded; and one linear score.
 """
 
 from __future__ import annotations
@@ -9,16 +10,24 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from array import array
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from streams.contracts.codec import TouchpointCodec
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files
 from streams.engine.engine import Engine
+from streams.engine.scoring.scorer import LinearScorer
+from streams.engine.state import decode as decode_profile
 from streams.tools.replay.log import read
 from tests.bench.meter import peak_mb, tell
-from tests.bench.place import CHUNK, PARTITIONS, TRANSACTION, Place
+from tests.bench.place import CHUNK, PARTITIONS, TRANSACTION, Place, models
+
+SCORES: Final = 100_000
 
 
 def main(definition: Path) -> None:
@@ -38,13 +47,17 @@ def main(definition: Path) -> None:
     total = sum(map(len, logs))
     loaded = load_files([definition])
     process = changed = 0.0
-    found = dict.fromkeys(("signals", "triggers", "decisions", "customers"), 0)
+    scorers = [LinearScorer(model) for model in models(loaded)]
+    found = dict.fromkeys(("signals", "triggers", "decisions", "customers", "scores", "examples"), 0)
+    waiting = feature_bytes = waiting_bytes = 0
     state_records = state_bytes = profiles = profile_bytes = 0
     gc.collect()
     gc.freeze()  # the input is no part of what is measured
     for number, touchpoints in enumerate(logs):
         engine = Engine(loaded, partition=number, partitions=PARTITIONS)
-        latest: dict[bytes, int] = {}
+        for scorer in scorers:
+            engine.adopt_model(scorer)
+        latest: dict[bytes, bytes] = {}
         for i in range(0, len(touchpoints), CHUNK):
             chunk = touchpoints[i : i + CHUNK]
             began = time.process_time()
@@ -59,9 +72,14 @@ def main(definition: Path) -> None:
                 state_records += len(records_)
                 for key, value in records_:
                     state_bytes += len(key) + len(value or b"")
-                    latest[key] = len(value or b"")
+                    latest[key] = value or b""
         profiles += engine.profiles
-        profile_bytes += sum(latest.values())
+        profile_bytes += sum(map(len, latest.values()))
+        waiting += engine.labels_waiting
+        for blob in latest.values():
+            profile = decode_profile(blob)
+            feature_bytes += len(msgspec.msgpack.encode(profile.activity))
+            waiting_bytes += sum(len(msgspec.msgpack.encode(risk.waiting)) for risk in profile.risks.values())
     tell(
         {
             "touchpoints": total,
@@ -73,10 +91,24 @@ def main(definition: Path) -> None:
             "state_records": state_records,
             "state_bytes": state_bytes,
             "profile_bytes": profile_bytes / max(1, profiles),
+            "feature_bytes": feature_bytes / max(1, profiles),
+            "waiting": waiting / max(1, profiles),
+            "waiting_bytes": waiting_bytes / max(1, profiles),
+            "score_us": score_us(scorers),
             "peak_mb": peak_mb(),
             **{f"{name}_per_1000": n * 1000 / total for name, n in found.items()},
         }
     )
+
+
+def score_us(scorers: list[LinearScorer]) -> float:
+    """Of one linear score, over the risk with most features."""
+    scorer = max(scorers, key=lambda one: len(one.means))
+    values = array("f", scorer.means)
+    began = time.process_time()
+    for _ in range(SCORES):
+        scorer.score(values)
+    return (time.process_time() - began) / SCORES * 1e6
 
 
 if __name__ == "__main__":

@@ -6,13 +6,18 @@ Owns those names and the input: touchpoints of the simulator, written once and r
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from confluent_kafka import Producer
+
 from streams.contracts.output_codec import OutputCodec
+from streams.contracts.outputs import Model
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
+from streams.definitions.model import Definition
 from streams.settings import KafkaSettings, Settings
 from streams.tools.simulator import generate
 from streams.tools.simulator.sinks import TopicSink
@@ -84,6 +89,35 @@ class Place:
 
     def create(self) -> None:
         create_topics(self.admin, self.topics, partitions=PARTITIONS)
+
+
+def models(definition: Definition) -> list[Model]:
+    """A linear model of each risk, with numbers of no meaning: what scoring costs does not depend on them."""
+    draw = random.Random(SEED)
+    return [
+        Model(
+            risk.name,
+            1,
+            risk.signature,
+            "linear",
+            "logistic",
+            list(risk.features),
+            weights=[draw.gauss(0.0, 0.5) for _ in risk.features],
+            means=[draw.random() for _ in risk.features],
+            scales=[1.0 + draw.random() for _ in risk.features],
+        )
+        for risk in definition.risks
+    ]
+
+
+def write_models(place: Place, definition: Definition) -> None:
+    """As a learner would have published them, so that workers score with a model from the beginning."""
+    codec = OutputCodec(PackagedSchemas(), "/journey-streams/bench")
+    producer = Producer(place.admin)
+    for model in models(definition):
+        made = codec.model(model)
+        producer.produce(place.topics.models, made.value, made.key)
+    producer.flush(30)
 
 
 def write_input(place: Place, customers: int) -> None:

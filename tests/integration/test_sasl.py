@@ -19,10 +19,11 @@ from confluent_kafka.admin import AclOperation, ResourceType
 
 from streams.contracts.outputs import Signal
 from streams.contracts.topics import Topics
+from streams.definitions.load import load_files
 from streams.tools.topics import create_topics, delete_topics
 from tests.support.guarded import PASSWORDS, Door, GuardedKafka
-from tests.support.produce import happened, produce, read
-from tests.support.workers import Workers, ready, running, until
+from tests.support.produce import happened, labels, produce, read, write
+from tests.support.workers import KEY, Workers, ready, running, until
 
 pytestmark = pytest.mark.integration
 
@@ -134,6 +135,24 @@ def test_who_may_only_read_a_topic_can_watch_it(guarded: GuardedKafka, topics: T
     produce(guarded.inside, topics, [happened("1", "Product Viewed", "me")])
     said = journey(guarded, topics, "reader", "password", "tail", "touchpoints", "--from-beginning", "--count", "1")
     assert "Product Viewed" in said
+
+
+def test_the_rights_of_the_page_are_enough_for_a_learner(
+    guarded: GuardedKafka, topics: Topics, workers: Workers
+) -> None:
+    churn = SHOP.parent / "churn.journey.yaml"
+    give_the_rights_of_the_page(guarded, topics, "learner")
+    journey(guarded, topics, "operator", "password", "definitions", "apply", str(churn))
+    (risk,) = load_files([churn], 1).risks
+    write(guarded.inside, topics.examples, labels(risk, 200))
+    workers.settings = guarded.settings("learner", "password")
+    learner = workers.learner()
+    until(lambda: learner.total("journey_examples_learned_total") == 200, 60, "all is learned", [learner])
+    assert learner.total("journey_models_published_total") > 0
+    assert learner.end() == 0
+    assert not learner.said(PASSWORDS["learner"])
+    guarded.forget("learner")
+    assert f"READ on the topic {topics.examples}" in workers.refused(more={"JOURNEY_LEARNER_KEY": KEY}, command="learn")
 
 
 def test_a_start_names_every_right_that_is_missing(guarded: GuardedKafka, topics: Topics, workers: Workers) -> None:

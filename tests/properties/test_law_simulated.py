@@ -30,7 +30,7 @@ MODEL = linear(STANDARD, {"days_since_touchpoint": 3.0, "orders": -0.5, "frictio
 @pytest.fixture(scope="module")
 def definition(scoring: bool) -> Definition:
     found = load_files([shipped("shop"), shipped("service")])
-    return with_risks(found, STANDARD) if scoring else found
+    return with_risks(found, STANDARD) if scoring else with_risks(found)
 
 
 def begun(definition: Definition, **options: Any) -> Run:

@@ -33,7 +33,12 @@ from streams.tools.embedded.process import free_port
 
 Door = Literal["password", "encrypted"]
 PROTOCOLS: Final[dict[Door, str]] = {"password": "SASL_PLAINTEXT", "encrypted": "SASL_SSL"}
-PASSWORDS: Final = {"operator": "all-of-it", "worker": "its-own-part", "reader": "only-looking"}
+PASSWORDS: Final = {
+    "operator": "all-of-it",
+    "worker": "its-own-part",
+    "learner": "only-labels",
+    "reader": "only-looking",
+}
 SILENT: Final = logging.getLogger("tests.silent")
 LOGIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
@@ -11,9 +12,11 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from streams.contracts.output_codec import OutputCodec, OutputReader
+from streams.contracts.outputs import Example
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.model import Risk
 
 PARTITIONS: Final = 4
 READ_S: Final = 30.0
@@ -81,6 +84,29 @@ def produce_bytes(bootstrap: str, topic: str, values: Iterable[bytes | None], pa
     for value in values:
         producer.produce(topic, value, b"k", partition)
     assert producer.flush(READ_S) == 0
+
+
+def write(bootstrap: str, topic: str, pairs: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+    """Keys and values into partition 0."""
+    producer = Producer({"bootstrap.servers": bootstrap}, logger=_silent)
+    for key, value in pairs:
+        producer.produce(topic, value, key, 0)
+    assert producer.flush(READ_S) == 0
+
+
+def labels(risk: Risk, number: int, seed: int = 1) -> list[tuple[bytes | None, bytes | None]]:
+    """Examples of definition 1 as a worker writes them: who has ordered stays."""
+    draw = random.Random(seed)
+    found = []
+    for n in range(number):
+        values = {name: draw.random() * 3 for name in risk.features}
+        label = draw.random() < (0.8 if values["orders"] < 1 else 0.2)
+        example = Example(
+            f"{seed}-{n}", f"c{n % 50}", risk.name, risk.signature, n, n + 20_000, label, values, definition=1
+        )
+        made = _codec.example(example)
+        found.append((made.key, made.value))
+    return found
 
 
 def records(bootstrap: str, topic: str, isolation: str = "read_committed", partitions: int = PARTITIONS) -> list[Any]:

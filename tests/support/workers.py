@@ -1,4 +1,4 @@
-"""Real worker processes for integration tests: `journey run`, started, killed, stopped, continued and ended.
+"""Real processes for integration tests: `journey run` and `journey learn`, started, killed, stopped, continued, ended.
 
 Owns the processes: ``Workers`` ends every one it has started, whatever the test did to them.
 """
@@ -26,6 +26,8 @@ from streams.worker.outcomes import EXIT_REFUSED
 SESSION_S: Final = 6.0
 """Shortest session that brokers accept by default."""
 READY_S: Final = 90.0
+KEY: Final = "a key of the tests, and of nothing else"
+"""Signs what learners of the tests write."""
 
 
 @dataclass(slots=True)
@@ -107,7 +109,9 @@ class Workers:
     settings: dict[str, str] = field(default_factory=dict)
     started: list[Worker] = field(default_factory=list)
 
-    def start(self, index: int = 0, *arguments: str, more: Mapping[str, str] | None = None) -> Worker:
+    def start(
+        self, index: int = 0, *arguments: str, more: Mapping[str, str] | None = None, command: str = "run"
+    ) -> Worker:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("JOURNEY_")
         } | {
@@ -115,6 +119,7 @@ class Workers:
             "JOURNEY_APP": self.topics.app,
             "JOURNEY_PREFIX": self.topics.prefix,
             "JOURNEY_HTTP_PORT": "0",
+            "JOURNEY_LEARNER_PORT": "0",
             "JOURNEY_GROUP_SESSION_TIMEOUT": f"{int(SESSION_S)}s",
             "JOURNEY_GROUP_HEARTBEAT": "1s",
             "JOURNEY_START_ISSUING": "beginning",
@@ -122,22 +127,31 @@ class Workers:
             **self.settings,
             **(more or {}),
         }  # fmt: skip
-        log = self.folder / f"worker-{len(self.started)}.log"
-        command = [sys.executable, "-m", "streams", "run", "--index", str(index), *arguments]
-        for definition in self.definitions:
-            command += ["--definition", str(definition)]
+        log = self.folder / f"{command}-{len(self.started)}.log"
+        words = [sys.executable, "-m", "streams", command, "--index", str(index), *arguments]
+        for definition in self.definitions if command == "run" else ():
+            words += ["--definition", str(definition)]
         with log.open("wb") as out:
             # A session of its own: a stopped process group without a parent in its session would be continued.
-            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
+            process = subprocess.Popen(words, env=environment, stdout=out, stderr=out, start_new_session=True)
         worker = Worker(process, log, index)
         self.started.append(worker)
         return worker
 
+    def learner(self, index: int = 0, *arguments: str, more: Mapping[str, str] | None = None) -> Worker:
+        """A learner with a key of the tests."""
+        return self.start(index, *arguments, more={"JOURNEY_LEARNER_KEY": KEY, **(more or {})}, command="learn")
+
     def refused(
-        self, *arguments: str, more: Mapping[str, str] | None = None, within: float = 90.0, status: int = EXIT_REFUSED
+        self,
+        *arguments: str,
+        more: Mapping[str, str] | None = None,
+        within: float = 90.0,
+        status: int = EXIT_REFUSED,
+        command: str = "run",
     ) -> str:
-        """What a worker says that must refuse to start."""
-        worker = self.start(0, *arguments, more=more)
+        """What a process says that must refuse to start."""
+        worker = self.start(0, *arguments, more=more, command=command)
         ended = worker.process.wait(within)
         text = "\n".join(str(line.get("message")) for line in worker.lines())
         assert ended == status, text

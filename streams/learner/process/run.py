@@ -16,7 +16,7 @@ from streams.learner.process.examples import ExampleCodec
 from streams.learner.process.metrics import LearnerMetrics
 from streams.settings import Settings
 from streams.tools.topics import TopicsError, read_topics
-from streams.worker import startup
+from streams.worker import rights, startup
 from streams.worker.outcomes import Refused
 from streams.worker.ports import Intake
 from streams.worker.run import Prepared, Side, run_process
@@ -77,6 +77,7 @@ def _prepare(settings: Settings, topics: Topics) -> Prepared:
     if key is None:
         raise Refused(KEY_WANTED)
     startup.wait_for_brokers(settings)
+    startup.check_rights(settings, rights.of_the_learner(topics))
     startup.check(settings, topics)
     schemas = startup.schema_source(settings, topics)
     codec = ExampleCodec(schemas)

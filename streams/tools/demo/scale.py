@@ -20,6 +20,11 @@ KEYS: Final = (
     "session_cap",
     "allowed_lateness",
     "too_late",
+    "horizon",
+    "active_within",
+    "every",
+    "apart",
+    "prior_within",
 )
 """Keys whose values are scaled; how long a profile is remembered and how far a clock may be off are not."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.definitions import channels
 from streams.definitions.load import DefinitionFaults, load_files, load_texts, shipped
-from streams.definitions.model import Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
+from streams.definitions.model import DAY_MS, Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
 from streams.definitions.table import duration_ms
 
 SHOP, SERVICE = shipped("shop"), shipped("service")
@@ -69,6 +69,12 @@ def test_shop() -> None:
     assert (payment_help.name, payment_help.expires_after_ms) == ("payment_help", 7_200_000)
     assert payment_help.channels == ("in_app", "web")
     assert shop.channels == channels.CHANNELS
+    churn, no_renewal = shop.risks
+    assert (churn.name, churn.comes_true, churn.on) == ("churn", "without", (EventRef("Order Completed"),))
+    assert churn.features[-1] == "app_share"
+    assert no_renewal.until is not None
+    offer = next(action for action in shop.actions if action.name == "retention_offer")
+    assert offer.when == (When("churn_risk", name=("churn",), band=("high",)),)
 
 
 def test_service() -> None:
@@ -84,6 +90,15 @@ def test_service() -> None:
     assert service.satisfaction.words["angry"] == -1
     follow = next(action for action in service.actions if action.name == "follow_detractor")
     assert follow.cancel_on == (EventRef("Survey Answered"),)
+    (complaint,) = service.risks
+    assert (complaint.comes_true, [ref.event for ref in complaint.on]) == ("with", ["Case Reopened", "Survey Answered"])
+
+
+def test_online_retail_is_scored_by_the_protocol_of_its_data() -> None:
+    """No purchase in the 90 days after the score; weekly, at the same instants; customers active in the last 90."""
+    (churn,) = load_files([SHOP.parent / "data" / "online_retail.journey.yaml"]).risks
+    assert (churn.comes_true, churn.on, churn.horizon_ms) == ("without", (EventRef("Order Completed"),), 90 * DAY_MS)
+    assert (churn.every_ms, churn.spread, churn.active_within_ms) == (7 * DAY_MS, False, 90 * DAY_MS)
 
 
 def test_reference_example(reference: str) -> None:

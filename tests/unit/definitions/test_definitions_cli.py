@@ -13,6 +13,7 @@ from streams.definitions.cel import compile_expression
 from streams.definitions.load import shipped
 from streams.definitions.schema import json_schema
 from streams.definitions.variables import VARIABLES, Scope, visible
+from streams.engine.scoring.features import FEATURES, STANDARD
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
@@ -66,6 +67,33 @@ def test_variables_prints_all_or_those_of_a_scope() -> None:
     code, _, err = run("definitions", "variables", "--scope", "signal")
     assert code == 2
     assert "is no scope" in err
+
+
+def test_features_prints_all_and_which_are_standard() -> None:
+    code, out, _ = run("features")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert set(lines) == set(FEATURES)
+    assert {name for name, line in lines.items() if "  yes  " in line} == set(STANDARD)
+    assert "Days since the last order." in lines["days_since_order"]
+    assert "days" in lines["days_since_order"].split()[1]
+
+
+def test_features_of_a_definition_are_shown_with_the_risks_that_use_them(tmp_path: Path) -> None:
+    _, out, _ = run("features", str(shipped("shop")), str(shipped("service")))
+    lines = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert set(lines) == {*FEATURES, "app_share"}
+    assert " ".join(lines["app_share"].split()) == (
+        "app_share share churn, no_renewal Share of visits by app. CEL: channel_share.mobile_app"
+    )
+    assert " churn, no_renewal " in lines["visits"]
+    assert " complaint " in lines["csat"]
+    assert " churn, no_renewal, complaint " in lines["orders"]
+    file = tmp_path / "bad.yaml"
+    file.write_text("version: 2\n")
+    code, _, err = run("features", str(file))
+    assert code == 1
+    assert "version 2 is not known" in err
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -151,3 +153,12 @@ def test_keys_that_name_no_version(key: bytes | None) -> None:
 
 def test_a_name_may_hold_what_separates_it() -> None:
     assert name_and_version(b"a@b@12") == ("a@b", 12)
+
+
+def test_plain_numbers_are_scored_without_river() -> None:
+    program = (
+        "import sys; import streams.worker.run; from tests.unit.worker.test_model_catalogue import Topic, model;"
+        "print(Topic().add(model(1)).newest(), any(name.split('.')[0] == 'river' for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split() == ["churn@1", "False"], done.stderr
