@@ -119,6 +119,8 @@ class Engine:
         heap = store.heap
         routes = self.plan.routes
         processed = 0
+        if watermark is not None and heap and heap[0][0] < watermark:
+            self._fire_partition(watermark)  # what a new definition has made due
         for tp in touchpoints:
             route = routes.get(tp.type)
             if route is None:
@@ -171,11 +173,14 @@ class Engine:
         return self._end()
 
     def advance(self, to_ms: int, now_ms: int | None) -> Outputs:
-        """Time has come to ``to_ms``, nothing else was heard: due timers fire. Without a watermark nothing happens."""
+        """Time has come to ``to_ms``, nothing else was heard: due timers fire. Without a watermark nothing happens.
+
+        An earlier ``to_ms`` does not move the watermark back; it fires what a new definition has made due meanwhile.
+        """
         self._begin(now_ms)
-        if self.watermark is not None and to_ms > self.watermark:
-            self.watermark = self._step.watermark = to_ms
-            self._fire_partition(to_ms)
+        if self.watermark is not None:
+            self.watermark = self._step.watermark = max(self.watermark, to_ms)
+            self._fire_partition(self.watermark)
         return self._end()
 
     def drain(self, until_ms: int | None = None) -> Outputs:
@@ -197,7 +202,11 @@ class Engine:
         return self._end()
 
     def adopt(self, definition: Definition) -> Outputs:
-        """Go over to another definition between two batches (semantics, rule 23)."""
+        """Go over to another definition between two batches (semantics, rule 23).
+
+        What it makes due (an instance that may not live so long any more, a session whose end nobody asked for before)
+        fires before the next touchpoint, or when the idle clock comes to it.
+        """
         self._begin(None)
         old = self.plan
         self.plan = self._step.plan = Plan(definition)
@@ -385,7 +394,7 @@ class Engine:
 
     def _pass(self, due: int) -> list[str]:
         """Time has passed ``due``; whose timers fired."""
-        self.watermark = self._step.watermark = due + EPSILON
+        self.watermark = self._step.watermark = max(due + EPSILON, self.watermark or 0)
         return self._fire_partition(self.watermark)
 
     def _undecided(self, profile_id: str) -> bool:
