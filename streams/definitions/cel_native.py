@@ -120,6 +120,8 @@ class Translator:
             case Unary(of=of):
                 return _minus(self.run(of)), "double"
             case Logic(operator=op, parts=parts):
+                if len(parts) == 2 and self._sure(parts[0]) and self._of(parts[1])[1] == "bool":
+                    return _pair(op, self.run(parts[0]), self.run(parts[1])), "bool"
                 runs = tuple(self.run(part) for part in parts)
                 return (_any(runs) if op == "||" else _all(runs)), "bool"
             case Choice(test=test, then=then, otherwise=otherwise):
@@ -134,6 +136,15 @@ class Translator:
                 return self._call(node)
             case _:
                 raise Untranslatable
+
+    def _sure(self, node: Node) -> bool:
+        """Whether it compares a variable with a constant of its type: always true or false, never an error."""
+        match node:
+            case Binary(operator=op, left=left, right=Constant() as right) if op in _ORDER or op in ("==", "!="):
+                kind = self._of(left)[1]
+                return reference(left, self._names) is not None and kind != DYN and kind == self._of(right)[1]
+            case _:
+                return False
 
     def _binary(self, node: Binary) -> tuple[Run, str]:
         (left, kind), (right, other) = self._of(node.left), self._of(node.right)
@@ -262,6 +273,13 @@ def _settled(runs: tuple[Run, ...], *, by: bool) -> Run:
         return otherwise
 
     return run
+
+
+def _pair(op: str, sure: Run, other: Run) -> Run:
+    """Two parts of which the first has no error to be absorbed: Python's own operators mean the same."""
+    if op == "||":
+        return lambda facts: sure(facts) or other(facts)
+    return lambda facts: sure(facts) and other(facts)
 
 
 def _any(runs: tuple[Run, ...]) -> Run:

@@ -116,6 +116,7 @@ class Engine:
         counts = out.counts
         store = self.store
         hot = store.hot
+        cold = store.cold
         heap = store.heap
         routes = self.plan.routes
         processed = 0
@@ -141,7 +142,9 @@ class Engine:
                 counts.too_late += 1
                 continue
             profile_id = tp.customer_id or tp.anonymous_id or ""
-            p = hot.get(profile_id) or store.get(profile_id)
+            p = hot.get(profile_id)
+            if p is None and cold:
+                p = store.get(profile_id)
             event = seen_key(tp.event_id)
             if p is None:
                 rejection = misrouted(tp, profile_id, self.partition, self.partitions)
@@ -292,8 +295,9 @@ class Engine:
                 p = self._new_profile(p.id, t)
         step.begin(p, t, tp.event_id, tp)
         step.counting = counting
-        step.facts.event_type = route.event
-        step.facts.event_actor = actor
+        facts = step.facts
+        facts.event_type = route.event
+        facts.event_actor = actor
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
@@ -385,10 +389,12 @@ class Engine:
             self.store.forget(p)
             return False
         fire(step, timer)
-        if p.open:
-            application.run_unnamed(step)
-        segments.observe(step)
-        application.conclude(step)
+        if step.dirty:
+            if p.open:
+                application.run_unnamed(step)
+            segments.observe(step)
+        if step.found or step.view:
+            application.conclude(step)
         self.store.touched[p.id] = p
         return True
 
