@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from streams.contracts.schemas import RegistryUnavailable
 from streams.definitions.model import Definition
 from streams.worker.batch import Batch, Tally
+from streams.worker.decoding import Decoding
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
 from streams.worker.opening import open_again, open_anew, restored_engine
@@ -43,6 +43,7 @@ class Partition:
         self._records_limit = batch.transaction_records
         self._linger_s = batch.linger_ms / 1000
         self._inbox = Inbox(number, runtime.feed, batch.waiting_records)
+        self._decoding = Decoding(number, runtime.codec, runtime.pool, runtime.metrics)
         self._wake = asyncio.Event()
         self.settled = asyncio.Event()
         """Set while no transaction is being made or committed."""
@@ -68,6 +69,11 @@ class Partition:
     @property
     def processing(self) -> Processing | None:
         return self._processing
+
+    @property
+    def committed(self) -> int | None:
+        """Where reading goes on if this worker dies now; None before that is known."""
+        return self._certain.next if self._certain is not None else None
 
     @property
     def busy(self) -> bool:
@@ -245,7 +251,10 @@ class Partition:
             if moved is not None:
                 return moved
             if self._silence.refresh_due(processing, time.monotonic()):
-                processing.step_to(self._rt.feed.next_offset(self.number) or 0)
+                position = self._rt.feed.next_offset(self.number) or 0
+                processing.step_to(position)
+                # So that nothing seems to be on its way, which would stop the idle clock.
+                self._rt.feed.read_from(self.number, position)
                 return processing.refresh()
         return None
 
@@ -263,21 +272,23 @@ class Partition:
                 continue
             chunk = self._inbox.first()
             began = time.perf_counter()
-            try:
-                decoded = self._rt.codec.decode(chunk.records)
-            except RegistryUnavailable as error:
-                if tally.consumed:
-                    break
-                await self._wait_for_registry(error)
-                return None
+            decoded = await self._decoding.of(chunk.records)
+            if not self._inbox or self._inbox.first() is not chunk:
+                break  # a rebalance, while a thread decoded
+            if decoded is None:
+                if not tally.consumed:
+                    await self._wait_for_registry()
+                break
             self._inbox.pop()
             processing.apply(chunk, decoded, int(time.time() * 1000), builder)
             tally.seconds += time.perf_counter() - began
             await asyncio.sleep(0)
+        self._collecting = None
+        if not tally.consumed and not tally.already_applied:
+            return None
         began = time.perf_counter()
         batch = processing.close(builder)
         tally.seconds += time.perf_counter() - began
-        self._collecting = None
         return batch
 
     async def _commit(self, batch: Batch) -> None:
@@ -338,10 +349,8 @@ class Partition:
         log.info("Partition %d is resumed at offset %d", self.number, processing.position)
         return batch
 
-    async def _wait_for_registry(self, error: RegistryUnavailable) -> None:
-        log.warning("Partition %d waits for the schema registry: %s", self.number, error)
+    async def _wait_for_registry(self) -> None:
         self.phase = Phase.REGISTRY
-        self._rt.metrics.registry_waits.inc()
         self.disturbed()
         self.settled.set()
         await asyncio.sleep(REGISTRY_RETRY_S)

@@ -217,11 +217,12 @@ class Shell:
         for number, partition in list(self.partitions.items()):
             end, position = self.feed.end(number), self.feed.next_offset(number)
             silent = end is None or position is None or time.time() - end.answered_at > group.session_timeout_ms / 1000
-            done = partition.processing.position if partition.processing else None
+            done = partition.committed
             if partition.phase is not Phase.RUNNING or silent or done is None:
                 # Restoring, paused, or the broker does not answer: not this worker's fault.
                 partition.progress_at = now
-            elif end.last_stable <= max(done, position if not partition.busy else done):
+            elif end.last_stable <= max(done, position) and not partition.busy:
+                # The feed's position steps over the control records that a committed one stays short of.
                 partition.progress_at = now
             elif now - partition.progress_at > group.stalled_after_ms / 1000:
                 return (
@@ -240,7 +241,8 @@ class Shell:
             end, position = self.feed.end(number), self.feed.next_offset(number)
             if processing is None:
                 continue
-            metrics.committed.labels(label).set(processing.position)
+            if partition.committed is not None:
+                metrics.committed.labels(label).set(partition.committed)
             metrics.state_entries.labels(label).set(processing.engine.profiles)
             metrics.definition.labels(label).set(processing.engine.definition.number)
             metrics.unused_events.labels(label).set(len(processing.engine.event_names_unused))

@@ -31,7 +31,7 @@ def shell(**partition: Any) -> Shell:
         "number": 0,
         "busy": True,
         "progress_at": time.monotonic() - LONG_S,
-        "processing": SimpleNamespace(position=5),
+        "committed": 5,
     } | partition
     made.partitions[0] = SimpleNamespace(**state)  # type: ignore[assignment]  # what the judgement reads of a partition
     end = SimpleNamespace(last_stable=10, answered_at=time.time())
@@ -50,11 +50,19 @@ def test_lag_without_progress_is_told() -> None:
 
 def test_progress_or_no_lag_is_fine() -> None:
     assert shell(progress_at=time.monotonic()).standing_still() is None
-    assert shell(processing=SimpleNamespace(position=10)).standing_still() is None
+    assert shell(committed=10, busy=False).standing_still() is None
     # Only control records are left: the feed has stepped over them.
     idle = shell(busy=False)
     idle.feed.next_offset = lambda _: 10
     assert idle.standing_still() is None
+
+
+def test_what_is_read_but_cannot_be_committed_is_no_progress() -> None:
+    all_read = shell(busy=True)
+    all_read.feed.next_offset = lambda _: 10
+    assert "stands still at 5" in str(all_read.standing_still())
+    # As the transactions of the idle clock: nothing is left to read, and yet they must come through.
+    assert "stands still at 10" in str(shell(busy=True, committed=10).standing_still())
 
 
 def test_who_restores_is_paused_or_has_no_broker_is_left_alone() -> None:
