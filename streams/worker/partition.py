@@ -196,7 +196,7 @@ class Partition:
             definition = await (definitions.get(marker.definition) if marker else definitions.first())
             self.phase = Phase.OPENING
             engine, begins = await self._thread(restored_engine, self._rt, self.number, opened, definition)
-            self._processing = Processing(self.number, self._rt, engine, begins)
+            self._processing = Processing(self.number, self._rt, engine, begins, opened.profile_bytes)
             self._silence.written(begins.next, began)
             self._certain = marker
             if opened.start.loss is not None:

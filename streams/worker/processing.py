@@ -25,7 +25,9 @@ IDLE_MOVES: Final = 200
 class Processing:
     """Begins where a marker says (or at a first start) and hands out one batch after the other."""
 
-    def __init__(self, number: int, runtime: Runtime, engine: EnginePort, begins: Marker) -> None:
+    def __init__(
+        self, number: int, runtime: Runtime, engine: EnginePort, begins: Marker, profile_bytes: float = 0.0
+    ) -> None:
         self.engine = engine
         self._number = number
         self._rt = runtime
@@ -36,6 +38,8 @@ class Processing:
         """Offset of the last one applied."""
         self.paused = begins.paused
         self.last_record_s = 0.0
+        self.profile_bytes = profile_bytes
+        """Mean size of a profile in the changelog, as it was restored or last written."""
         self._sequence = begins.sequence
         self._topic_id = begins.topic_id
         self._start_issuing_at = begins.start_issuing_at
@@ -60,7 +64,10 @@ class Processing:
             paused=self.paused,
             engine=engine.partition_record(),
         )
-        return builder.close(changed, marker)
+        batch = builder.close(changed, marker)
+        if batch.tally.state_records:
+            self.profile_bytes = batch.tally.state_bytes / batch.tally.state_records
+        return batch
 
     def first_start(self) -> Batch:
         """The journal's first line: from when on triggers are issued, and by which definition."""

@@ -92,6 +92,15 @@ class Shell:
 
     def on_assigned(self, partitions: set[int], generation: int) -> None:
         metrics = self.runtime.metrics
+        if (now := self.feed.partitions()) not in (None, self.runtime.partitions):
+            topic = self.runtime.topics.touchpoints
+            self.refuse(
+                Refused(
+                    f"{topic} had {self.runtime.partitions} partitions when this worker started and has {now} now: "
+                    "customers hash to other partitions than their state is in. Start again: it says how to go on."
+                )
+            )
+            return
         if self._suspended_since is not None:
             metrics.rebalance_seconds.observe(time.monotonic() - self._suspended_since)
         metrics.rebalances.inc()
@@ -244,6 +253,7 @@ class Shell:
             if partition.committed is not None:
                 metrics.committed.labels(label).set(partition.committed)
             metrics.state_entries.labels(label).set(processing.engine.profiles)
+            metrics.state_bytes.labels(label).set(processing.engine.profiles * processing.profile_bytes)
             metrics.definition.labels(label).set(processing.engine.definition.number)
             metrics.unused_events.labels(label).set(len(processing.engine.event_names_unused))
             metrics.progress.labels(label).set(wall - (time.monotonic() - partition.progress_at))
@@ -261,8 +271,9 @@ class Shell:
     def _forget_gauges(self, number: int) -> None:
         metrics, label = self.runtime.metrics, str(number)
         for gauge in (
-            metrics.committed, metrics.state_entries, metrics.definition, metrics.unused_events, metrics.progress,
-            metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left, metrics.paused,
+            metrics.committed, metrics.state_entries, metrics.state_bytes, metrics.definition, metrics.unused_events,
+            metrics.progress, metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left,
+            metrics.paused,
         ):  # fmt: skip
             gauge.remove_by_labels({"partition": label})
         metrics.lag.remove_by_labels({"topic": self.runtime.topics.touchpoints, "partition": label})

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from aiokafka import errors
 
+from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.worker.kafka_thread import FencedInstanceIdError
+from streams.worker.metrics import Metrics
 from streams.worker.phase import Phase
 from streams.worker.shell import Shell
 
@@ -126,3 +128,16 @@ def test_a_consumer_that_has_stopped_ends_the_worker(failure: Exception, status:
 
 def test_aiokafka_knows_when_another_member_has_this_ones_name() -> None:
     assert errors.for_code(82) is FencedInstanceIdError
+
+
+@pytest.mark.parametrize(("now", "ends"), [(6, True), (4, False), (None, False)])
+def test_an_input_that_has_got_more_partitions_ends_the_worker(now: int | None, ends: bool) -> None:
+    made = shell()
+    made.partitions.clear()
+    made.runtime = SimpleNamespace(metrics=Metrics(), topics=Topics(), partitions=4)  # type: ignore[assignment]  # what it reads
+    made.feed.partitions = lambda: now
+    made.on_assigned(set(), 4)
+    assert made.ended.is_set() == ends
+    if ends:
+        assert made.status == 78
+        assert "had 4 partitions when this worker started and has 6 now" in made.why
