@@ -312,6 +312,9 @@ def _equality(left: Run, right: Run, node: Node, *, known: bool, negated: bool) 
         # Nothing but an equal str equals a str, so no look at the types is needed.
         text = node.value
         return (lambda facts: left(facts) != text) if negated else (lambda facts: left(facts) == text)
+    if isinstance(node, Constant) and (node.value is None or isinstance(node.value, bool)):
+        only = node.value  # there is one True, one False and one None, and nothing else equals them
+        return (lambda facts: left(facts) is not only) if negated else (lambda facts: left(facts) is only)
     if negated:
         return lambda facts: not equal(left(facts), right(facts))
     return lambda facts: equal(left(facts), right(facts))
