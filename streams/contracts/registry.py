@@ -39,6 +39,10 @@ class RegistryError(Exception):
     """The worker cannot start with this registry; the message says what to do."""
 
 
+class RegistryTimeoutError(RegistryError):
+    """It did not answer in time. Unlike other reasons this one may pass by itself."""
+
+
 class TopicNames(Protocol):
     """The topics that have a contract."""
 
@@ -242,7 +246,7 @@ class RegistrySchemas:
             pause = _BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]
             attempt += 1
             if time.monotonic() + pause > give_up:
-                raise RegistryError(
+                raise RegistryTimeoutError(
                     f"{self._silence(failure)}. Tried {attempt} times. Start the registry or correct "
                     "JOURNEY_REGISTRY_URL (and user, password, certificates); without that setting the packaged "
                     "schemas are used and no registry is needed."

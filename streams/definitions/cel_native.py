@@ -120,6 +120,8 @@ class Translator:
             case Unary(of=of):
                 return _minus(self.run(of)), "double"
             case Logic(operator=op, parts=parts):
+                if len(parts) == 2 and self._sure(parts[0]) and self._of(parts[1])[1] == "bool":
+                    return _pair(op, self.run(parts[0]), self.run(parts[1])), "bool"
                 runs = tuple(self.run(part) for part in parts)
                 return (_any(runs) if op == "||" else _all(runs)), "bool"
             case Choice(test=test, then=then, otherwise=otherwise):
@@ -134,6 +136,15 @@ class Translator:
                 return self._call(node)
             case _:
                 raise Untranslatable
+
+    def _sure(self, node: Node) -> bool:
+        """Whether it compares a variable with a constant of its type: always true or false, never an error."""
+        match node:
+            case Binary(operator=op, left=left, right=Constant() as right) if op in _ORDER or op in ("==", "!="):
+                kind = self._of(left)[1]
+                return reference(left, self._names) is not None and kind != DYN and kind == self._of(right)[1]
+            case _:
+                return False
 
     def _binary(self, node: Binary) -> tuple[Run, str]:
         (left, kind), (right, other) = self._of(node.left), self._of(node.right)
@@ -264,6 +275,13 @@ def _settled(runs: tuple[Run, ...], *, by: bool) -> Run:
     return run
 
 
+def _pair(op: str, sure: Run, other: Run) -> Run:
+    """Two parts of which the first has no error to be absorbed: Python's own operators mean the same."""
+    if op == "||":
+        return lambda facts: sure(facts) or other(facts)
+    return lambda facts: sure(facts) and other(facts)
+
+
 def _any(runs: tuple[Run, ...]) -> Run:
     return _settled(runs, by=True)
 
@@ -294,6 +312,9 @@ def _equality(left: Run, right: Run, node: Node, *, known: bool, negated: bool) 
         # Nothing but an equal str equals a str, so no look at the types is needed.
         text = node.value
         return (lambda facts: left(facts) != text) if negated else (lambda facts: left(facts) == text)
+    if isinstance(node, Constant) and (node.value is None or isinstance(node.value, bool)):
+        only = node.value  # there is one True, one False and one None, and nothing else equals them
+        return (lambda facts: left(facts) is not only) if negated else (lambda facts: left(facts) is only)
     if negated:
         return lambda facts: not equal(left(facts), right(facts))
     return lambda facts: equal(left(facts), right(facts))

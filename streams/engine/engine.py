@@ -131,9 +131,12 @@ class Engine:
         counts = out.counts
         store = self.store
         hot = store.hot
+        cold = store.cold
         heap = store.heap
         routes = self.plan.routes
         processed = 0
+        if watermark is not None and heap and heap[0][0] < watermark:
+            self._fire_partition(watermark)  # what a new definition has made due
         for tp in touchpoints:
             route = routes.get(tp.type)
             if route is None:
@@ -154,7 +157,9 @@ class Engine:
                 counts.too_late += 1
                 continue
             profile_id = tp.customer_id or tp.anonymous_id or ""
-            p = hot.get(profile_id) or store.get(profile_id)
+            p = hot.get(profile_id)
+            if p is None and cold:
+                p = store.get(profile_id)
             event = seen_key(tp.event_id)
             if p is None:
                 rejection = misrouted(tp, profile_id, self.partition, self.partitions)
@@ -186,11 +191,14 @@ class Engine:
         return self._end()
 
     def advance(self, to_ms: int, now_ms: int | None) -> Outputs:
-        """Time has come to ``to_ms``, nothing else was heard: due timers fire. Without a watermark nothing happens."""
+        """Time has come to ``to_ms``, nothing else was heard: due timers fire. Without a watermark nothing happens.
+
+        An earlier ``to_ms`` does not move the watermark back; it fires what a new definition has made due meanwhile.
+        """
         self._begin(now_ms)
-        if self.watermark is not None and to_ms > self.watermark:
-            self.watermark = self._step.watermark = to_ms
-            self._fire_partition(to_ms)
+        if self.watermark is not None:
+            self.watermark = self._step.watermark = max(self.watermark, to_ms)
+            self._fire_partition(self.watermark)
         return self._end()
 
     def drain(self, until_ms: int | None = None) -> Outputs:
@@ -218,7 +226,11 @@ class Engine:
         return self._end()
 
     def adopt(self, definition: Definition) -> Outputs:
-        """Go over to another definition between two batches (semantics, rule 23)."""
+        """Go over to another definition between two batches (semantics, rule 23).
+
+        What it makes due (an instance that may not live so long any more, a session whose end nobody asked for before)
+        fires before the next touchpoint, or when the idle clock comes to it.
+        """
         self._begin(None)
         old = self.plan
         self.plan = self._step.plan = Plan(definition)
@@ -325,8 +337,9 @@ class Engine:
                 p = self._new_profile(p.id, t)
         step.begin(p, t, tp.event_id, tp)
         step.counting = counting
-        step.facts.event_type = route.event
-        step.facts.event_actor = actor
+        facts = step.facts
+        facts.event_type = route.event
+        facts.event_actor = actor
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
@@ -423,16 +436,18 @@ class Engine:
             self.store.forget(p)
             return False
         fire(step, timer)
-        if p.open:
-            application.run_unnamed(step)
-        segments.observe(step)
-        application.conclude(step)
+        if step.dirty:
+            if p.open:
+                application.run_unnamed(step)
+            segments.observe(step)
+        if step.found or step.view:
+            application.conclude(step)
         self.store.touched[p.id] = p
         return True
 
     def _pass(self, due: int) -> list[str]:
         """Time has passed ``due``; whose timers fired."""
-        self.watermark = self._step.watermark = due + EPSILON
+        self.watermark = self._step.watermark = max(due + EPSILON, self.watermark or 0)
         return self._fire_partition(self.watermark)
 
     def _undecided(self, profile_id: str) -> bool:

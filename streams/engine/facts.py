@@ -91,6 +91,8 @@ def quantity(line: list[Any]) -> float:
 
 def cart_lines(p: Profile) -> list[tuple[str, float, float]]:
     """(product, quantity, price) of what is in the cart, by product."""
+    if not p.cart:
+        return []
     lines = []
     for product in sorted(p.cart):
         line = p.cart[product]

@@ -247,12 +247,10 @@ def fingerprint(tp: Touchpoint) -> int:
 def remember(p: Profile, key: bytes, t: int, crc: int) -> None:
     """Note an id; forget the oldest beyond ``SEEN`` ids or 24 h of event time."""
     seen = p.seen
-    minute = t // 60_000
-    seen[key] = minute << 32 | crc
+    seen[key] = t // 60_000 << 32 | crc
     first = next(iter(seen))
-    while len(seen) > SEEN or (seen[first] >> 32) + SEEN_MINUTES < p.last_seen // 60_000:
-        if first == key:
-            break
+    oldest = (p.last_seen // 60_000 - SEEN_MINUTES) << 32
+    while (len(seen) > SEEN or seen[first] < oldest) and first != key:
         del seen[first]
         first = next(iter(seen))
 

@@ -45,7 +45,7 @@ async def begin(
             log.error("Partition %d goes on without %s: the prior scores %s until the next model", partition, key, risk)
             runtime.metrics.losses.labels(LOST_MODEL).inc()
         entered(Phase.OPENING)
-    return Processing(partition, runtime, engine, begins), begins
+    return Processing(partition, runtime, engine, begins, opened.profile_bytes), begins
 
 
 def restored_engine(

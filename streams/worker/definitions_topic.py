@@ -24,7 +24,7 @@ from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
 from streams.settings import Settings
 from streams.worker.changelog import read_to_end, reader
-from streams.worker.outcomes import Fenced, OutcomeUnknown
+from streams.worker.outcomes import Fenced, OutcomeUnknown, Refused
 from streams.worker.transactions import Message, Outcome, PartitionProducer
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 PARTITION: Final = 0
 RESUME: Final = "resume"
 ATTEMPTS: Final = 10
+ASK_S: Final = 15.0
 
 Load = Callable[[Sequence[tuple[str, str]], int], Definition]
 
@@ -97,7 +98,16 @@ def publish(settings: Settings, topics: Topics, definition: Definition) -> tuple
 
 
 def resume(settings: Settings, topics: Topics, partition: int) -> None:
-    """Tell the owner of a partition that is paused by dead letters to go on."""
+    """Tell the owner of a partition that is paused by dead letters to go on. Raises ``Refused`` if there is none."""
+    consumer = reader(settings)
+    try:
+        found = consumer.list_topics(topics.touchpoints, timeout=ASK_S).topics[topics.touchpoints]
+    finally:
+        consumer.close()
+    if found.error is not None:
+        raise Refused(f"{topics.touchpoints}: {found.error.str()}")
+    if partition not in found.partitions:
+        raise Refused(f"{topics.touchpoints} has the partitions 0 to {len(found.partitions) - 1}")
     content = {"command": RESUME, "app": settings.app, "partition": partition}
     key = f"{RESUME}/{settings.app}/{partition}".encode()
     record = Message(topics.definitions, PARTITION, key, json.dumps(content).encode())

@@ -190,6 +190,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return None
         return End(state.lso, state.timestamp / 1000)
 
+    def partitions(self, topic: str) -> int | None:
+        """How many partitions the topic has as of the last metadata; None while that is not known."""
+        found = self._ensure_consumer()._client.cluster.partitions_for_topic(topic)
+        return len(found) if found else None
+
     def generation(self) -> int:
         """The group's generation of this member as of now; -1 while it has none or is to join again."""
         coordinator = self._ensure_consumer()._coordinator

@@ -97,6 +97,12 @@ class Metrics:
             LATENCY_S,
         )
         self.state_entries = gauge("state_entries", "Profiles held.", "partition")
+        self.state_bytes = gauge(
+            "state_bytes",
+            "Bytes of the profiles as the state topic holds them, estimated: their number times the mean of those "
+            "restored or written last.",
+            "partition",
+        )
         self.state_written = counter("state_written_bytes", "Bytes written to the state topic.")
         self.state_records = counter("state_written_records", "Records written to the state topic.")
         self.watermark_lag = gauge(

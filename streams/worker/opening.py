@@ -26,6 +26,8 @@ class Opened:
     """None: the state is to begin empty."""
     profiles: dict[bytes, bytes]
     topic_id: str
+    profile_bytes: float = 0.0
+    """Mean size of a profile with its key."""
 
 
 def _take_over(runtime: Runtime, partition: int, generation: int) -> PartitionProducer:
@@ -57,8 +59,11 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
     except (KafkaException, TimeoutError) as failure:
         raise _unread(failure, partition) from failure
     place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
-    keeps = place.keeps == "state"
-    return Opened(producer, place, restored.marker if keeps else None, restored.profiles if keeps else {}, log.topic_id)
+    if place.keeps == "nothing":
+        return Opened(producer, place, None, {}, log.topic_id)
+    profiles = restored.profiles
+    size = sum(len(key) + len(value) for key, value in profiles.items())
+    return Opened(producer, place, restored.marker, profiles, log.topic_id, size / max(1, len(profiles)))
 
 
 def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[PartitionProducer, Marker | None]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from streams.contracts.schemas import RegistryUnavailable
 from streams.worker.batch import Batch, Tally
+from streams.worker.decoding import Decoding
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
 from streams.worker.opening import open_again, open_anew
@@ -41,6 +41,7 @@ class Partition:
         self._records_limit = batch.transaction_records
         self._linger_s = batch.linger_ms / 1000
         self._inbox = Inbox(number, runtime.feed, batch.waiting_records)
+        self._decoding = Decoding(number, runtime.codec, runtime.pool, runtime.metrics)
         self._wake = asyncio.Event()
         self.settled = asyncio.Event()
         """Set while no transaction is being made or committed."""
@@ -66,6 +67,11 @@ class Partition:
     @property
     def processing(self) -> Work | None:
         return self._processing
+
+    @property
+    def committed(self) -> int | None:
+        """Where reading goes on if this worker dies now; None before that is known."""
+        return self._certain.next if self._certain is not None else None
 
     @property
     def busy(self) -> bool:
@@ -238,7 +244,10 @@ class Partition:
             if moved is not None:
                 return moved
             if self._silence.refresh_due(processing, time.monotonic()):
-                processing.step_to(self._rt.feed.next_offset(self.number) or 0)
+                position = self._rt.feed.next_offset(self.number) or 0
+                processing.step_to(position)
+                # So that nothing seems to be on its way, which would stop the idle clock.
+                self._rt.feed.read_from(self.number, position)
                 return processing.refresh()
         return None
 
@@ -257,20 +266,27 @@ class Partition:
             chunk = self._inbox.first()
             began = time.perf_counter()
             try:
-                decoded = self._rt.codec.decode(chunk.records)
-            except (RegistryUnavailable, DefinitionAbsent) as error:
-                if tally.consumed:
-                    break
-                await self._wait_for(error)
-                return None
+                decoded = await self._decoding.of(chunk.records)
+            except DefinitionAbsent as absent:
+                if not tally.consumed:
+                    await self._wait_in(Phase.LOOKING_UP, self._rt.definitions.get(absent.number))
+                break
+            if not self._inbox or self._inbox.first() is not chunk:
+                break  # a rebalance, while a thread decoded
+            if decoded is None:
+                if not tally.consumed:
+                    await self._wait_in(Phase.REGISTRY, asyncio.sleep(REGISTRY_RETRY_S))
+                break
             self._inbox.pop()
             processing.apply(chunk, decoded, int(time.time() * 1000), builder)
             tally.seconds += time.perf_counter() - began
             await asyncio.sleep(0)
+        self._collecting = None
+        if not tally.consumed and not tally.already_applied:
+            return None
         began = time.perf_counter()
         batch = processing.close(builder)
         tally.seconds += time.perf_counter() - began
-        self._collecting = None
         return batch
 
     async def _commit(self, batch: Batch) -> None:
@@ -331,18 +347,12 @@ class Partition:
         log.info("Partition %d is resumed at offset %d", self.number, processing.position)
         return batch
 
-    async def _wait_for(self, missing: RegistryUnavailable | DefinitionAbsent) -> None:
+    async def _wait_in(self, phase: Phase, waited_for: Awaitable[object]) -> None:
         """Nothing can be said about a record yet: not a reason to refuse it."""
+        self.phase = phase
         self.disturbed()
         self.settled.set()
-        if isinstance(missing, DefinitionAbsent):
-            self.phase = Phase.LOOKING_UP
-            await self._rt.definitions.get(missing.number)
-        else:
-            log.warning("Partition %d waits for the schema registry: %s", self.number, missing)
-            self.phase = Phase.REGISTRY
-            self._rt.metrics.registry_waits.inc()
-            await asyncio.sleep(REGISTRY_RETRY_S)
+        await waited_for
         self.phase = Phase.RUNNING
         self._wake.set()
 

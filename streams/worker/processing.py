@@ -30,7 +30,9 @@ IDLE_MOVES: Final = 200
 class Processing:
     """Begins where a marker says (or at a first start) and hands out one batch after the other."""
 
-    def __init__(self, number: int, runtime: Runtime, engine: EnginePort, begins: Marker) -> None:
+    def __init__(
+        self, number: int, runtime: Runtime, engine: EnginePort, begins: Marker, profile_bytes: float = 0.0
+    ) -> None:
         self.engine = engine
         self._number = number
         self._rt = runtime
@@ -41,6 +43,8 @@ class Processing:
         """Offset of the last one applied."""
         self.paused = begins.paused
         self.last_record_s = 0.0
+        self.profile_bytes = profile_bytes
+        """Mean size of a profile in the changelog, as it was restored or last written."""
         self._sequence = begins.sequence
         self._topic_id = begins.topic_id
         self._start_issuing_at = begins.start_issuing_at
@@ -66,7 +70,10 @@ class Processing:
             paused=self.paused,
             engine=engine.partition_record(),
         )
-        return builder.close(changed, marker)
+        batch = builder.close(changed, marker)
+        if batch.tally.state_records:
+            self.profile_bytes = batch.tally.state_bytes / batch.tally.state_records
+        return batch
 
     def first_start(self) -> Batch:
         """The journal's first line: from when on triggers are issued, and by which definition."""
@@ -218,6 +225,7 @@ class Processing:
     def show(self, metrics: Metrics, label: str, wall_s: float) -> None:
         engine = self.engine
         metrics.state_entries.labels(label).set(engine.profiles)
+        metrics.state_bytes.labels(label).set(engine.profiles * self.profile_bytes)
         metrics.definition.labels(label).set(engine.definition.number)
         metrics.unused_events.labels(label).set(len(engine.event_names_unused))
         if engine.watermark is not None:

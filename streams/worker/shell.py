@@ -92,6 +92,15 @@ class Shell:
 
     def on_assigned(self, partitions: set[int], generation: int) -> None:
         metrics = self.runtime.metrics
+        if (now := self.feed.partitions()) not in (None, self.runtime.partitions):
+            topic = self.runtime.topics.touchpoints
+            self.refuse(
+                Refused(
+                    f"{topic} had {self.runtime.partitions} partitions when this worker started and has {now} now: "
+                    "customers hash to other partitions than their state is in. Start again: it says how to go on."
+                )
+            )
+            return
         if self._suspended_since is not None:
             metrics.rebalance_seconds.observe(time.monotonic() - self._suspended_since)
         metrics.rebalances.inc()
@@ -216,11 +225,12 @@ class Shell:
         for number, partition in list(self.partitions.items()):
             end, position = self.feed.end(number), self.feed.next_offset(number)
             silent = end is None or position is None or time.time() - end.answered_at > group.session_timeout_ms / 1000
-            done = partition.processing.position if partition.processing else None
+            done = partition.committed
             if partition.phase is not Phase.RUNNING or silent or done is None:
                 # Restoring, paused, or the broker does not answer: not this worker's fault.
                 partition.progress_at = now
-            elif end.last_stable <= max(done, position if not partition.busy else done):
+            elif end.last_stable <= max(done, position) and not partition.busy:
+                # The feed's position steps over the control records that a committed one stays short of.
                 partition.progress_at = now
             elif now - partition.progress_at > group.stalled_after_ms / 1000:
                 return (
@@ -239,7 +249,8 @@ class Shell:
             end, position = self.feed.end(number), self.feed.next_offset(number)
             if processing is None:
                 continue
-            metrics.committed.labels(label).set(processing.position)
+            if partition.committed is not None:
+                metrics.committed.labels(label).set(partition.committed)
             metrics.progress.labels(label).set(wall - (time.monotonic() - partition.progress_at))
             processing.show(metrics, label, wall)
             if end is not None:
@@ -254,9 +265,9 @@ class Shell:
     def _forget_gauges(self, number: int) -> None:
         metrics, label = self.runtime.metrics, str(number)
         for gauge in (
-            metrics.committed, metrics.state_entries, metrics.definition, metrics.unused_events, metrics.progress,
-            metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left, metrics.paused,
-            metrics.model_version, metrics.labels_waiting,
+            metrics.committed, metrics.state_entries, metrics.state_bytes, metrics.definition, metrics.unused_events,
+            metrics.progress, metrics.watermark_lag, metrics.log_end, metrics.lag_seconds, metrics.recovery_left,
+            metrics.paused, metrics.model_version, metrics.labels_waiting,
         ):  # fmt: skip
             gauge.remove_by_labels({"partition": label})
         metrics.lag.remove_by_labels({"topic": self.runtime.intake.topic, "partition": label})

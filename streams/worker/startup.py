@@ -13,7 +13,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.contracts.registry import RegistryError, RegistryOptions, RegistrySchemas, subjects
+from streams.contracts.registry import RegistryError, RegistryOptions, RegistrySchemas, RegistryTimeoutError, subjects
 from streams.contracts.schemas import PackagedSchemas, SchemaSource
 from streams.contracts.topics import Topics
 from streams.settings import Settings
@@ -124,7 +124,7 @@ def check(settings: Settings, topics: Topics) -> int:
 
 
 def schema_source(settings: Settings, topics: Topics) -> SchemaSource:
-    """The registry, waited for within its setting; the packaged schemas where none is set."""
+    """The registry, waited for within its setting; the packaged schemas where none is set. Raises ``Refused``."""
     registry = settings.registry
     if registry.url is None:
         return PackagedSchemas()
@@ -138,6 +138,8 @@ def schema_source(settings: Settings, topics: Topics) -> SchemaSource:
     try:
         source = RegistrySchemas(options, subjects(topics))
         source.register()
-    except RegistryError as error:
+    except RegistryTimeoutError as error:
         raise Unavailable(str(error)) from error
+    except RegistryError as error:
+        raise Refused(str(error)) from error
     return source

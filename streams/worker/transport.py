@@ -116,6 +116,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def end(self, partition: int) -> End | None:
         return self._thread.ends(TP(self._topic, partition))  # type: ignore[no-any-return]
 
+    def partitions(self) -> int | None:
+        """How many partitions the topic has now; None while that is not known."""
+        return self._thread.partitions(self._topic)  # type: ignore[no-any-return]
+
     def group_generation(self) -> int:
         return self._thread.generation()  # type: ignore[no-any-return]
 

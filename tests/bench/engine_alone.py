@@ -1,8 +1,8 @@
 """(e) The engine without Kafka: ``process`` on decoded touchpoints, and the encoding of what has changed.
 
-One engine for each partition, its partition's touchpoints in chunks as the worker makes them. No staleness: the
-backlog counts as if it had been heard in time. A linear model scores each risk. On the way the codec is measured: the
-same records, decoded; and one linear score.
+One engine for each partition, its partition's touchpoints in chunks as the worker makes them, with the worker's setting
+of the garbage collector. No staleness: the backlog counts as if it had been heard in time. A linear model scores each
+risk. On the way the codec is measured: the same records, decoded; and one linear score.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from streams.engine.engine import Engine
 from streams.engine.scoring.scorer import LinearScorer
 from streams.engine.state import decode as decode_profile
 from streams.tools.replay.log import read
+from streams.worker.run import YOUNG_OBJECTS
 from tests.bench.meter import peak_mb, tell
 from tests.bench.place import CHUNK, PARTITIONS, TRANSACTION, Place, models
 
@@ -53,6 +54,7 @@ def main(definition: Path) -> None:
     state_records = state_bytes = profiles = profile_bytes = 0
     gc.collect()
     gc.freeze()  # the input is no part of what is measured
+    gc.set_threshold(YOUNG_OBJECTS, 20, 100)
     for number, touchpoints in enumerate(logs):
         engine = Engine(loaded, partition=number, partitions=PARTITIONS)
         for scorer in scorers:

@@ -6,14 +6,12 @@ import copy
 import json
 import re
 import socket
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
@@ -28,6 +26,7 @@ from streams.contracts.schemas import RegistryUnavailable
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.tools.embedded import EmbeddedRegistry
+from tests.support.outlet import Outlet
 
 pytestmark = pytest.mark.integration
 
@@ -42,52 +41,6 @@ class Received:
     timestamp: int | None = 1_767_261_600_500
     key: bytes | None = b"c-1"
     headers: Sequence[tuple[str, bytes]] = field(default_factory=tuple)
-
-
-class Outlet:
-    """A way to the registry that can be cut: what the worker sees when the registry is down."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._target = (parts.hostname, parts.port)
-        self._path = parts.path
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._port = self._server.getsockname()[1]
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}{self._path}"
-
-    def cut(self) -> None:
-        for end in (self._server, *self._open):
-            with suppress(OSError):  # the other side may have been quicker
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._open.clear()
-
-    def mend(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", self._port))
-        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
-
-    def _accept(self, server: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = server.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            self._open += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):  # cut
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

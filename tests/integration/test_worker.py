@@ -68,6 +68,11 @@ def test_touchpoints_in_signals_and_triggers_out_and_a_clean_end(
     metrics = worker.metrics()
     assert metrics["journey_duplicate_events_total", ()] == 1
     assert conserved(worker)
+    until(lambda: worker.total("journey_state_entries") == 1, 10, "the gauges are shown", [worker])
+    assert worker.total("journey_state_bytes") == worker.total("journey_state_written_bytes_total") / worker.total(
+        "journey_state_written_records_total"
+    )
+    assert worker.total("journey_committed_offset") == 5
     assert worker.get("/livez") == (200, "ok\n")
     assert not [labels for _, labels in metrics if any(value == "me" for _, value in labels)]
     assert worker.end() == 0

@@ -9,9 +9,9 @@ from streams.contracts.topics import Topics
 from streams.settings import Settings, load
 from streams.worker import marker as markers
 from streams.worker.changelog import last_marker, restore
-from streams.worker.definitions_topic import publish, published
+from streams.worker.definitions_topic import publish, published, resume
 from streams.worker.marker import Marker
-from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown
+from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.transactions import Message, Outcome, PartitionProducer
 from tests.conftest import Kafka
 from tests.support.engines import define
@@ -134,3 +134,11 @@ def test_definitions_get_growing_numbers_and_the_same_content_no_new_one(setting
     assert [(p.number, p.digest) for p in published(settings, topics)] == [
         (1, one.digest), (2, two.digest), (3, one.digest),
     ]  # fmt: skip
+
+
+def test_a_partition_that_is_none_cannot_be_resumed(settings: Settings, topics: Topics) -> None:
+    with pytest.raises(Refused, match="has the partitions 0 to 3"):
+        resume(settings, topics, 4)
+    nowhere = Topics(app=topics.app, prefix="nowhere")
+    with pytest.raises(Refused, match=r"nowhere\.touchpoints\.v1"):
+        resume(settings, nowhere, 0)

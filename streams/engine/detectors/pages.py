@@ -55,6 +55,8 @@ class ConvivaPageLoop(ClickPreset):
         k = surplus(state, self.window_ms + LATENESS_MS)
         if k:
             del state[:k]
+        if len(views) + 1 < self.count:
+            return None
         ids = count_add([e[:2] for e in views], t, event_id, self.window_ms, self.count, LATENESS_MS)
         if ids is None:
             return None

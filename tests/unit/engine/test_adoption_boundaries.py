@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.engines import T0, D, H, M, Run, define, touchpoint
+from tests.support.engines import T0, D, H, M, Run, S, define, touchpoint
 
 BEFORE = """
 segments: {loyal: {where: "orders >= 1"}}
@@ -229,3 +229,59 @@ def test_profiles_that_an_adoption_changed_are_stored() -> None:
     run.restart()
     run.until(6 * H)
     assert fired(run) == []
+
+
+def overdue() -> Run:
+    """An instance five days old when a new definition says that none lives longer than one, in a quiet partition."""
+    run = Run(BEFORE)
+    run.hear(touchpoint(0, "Payment Info Entered"), touchpoint(5 * D, "page", "x"))
+    run.adopt(BEFORE.replace("goal: Order Completed", "goal: {event: Order Completed, within: 1d}"))
+    return run
+
+
+def left(run: Run) -> list[tuple[str | None, int]]:
+    return [(s.reason, s.time - T0) for s in run.signals if s.kind == "stage_left"]
+
+
+def test_what_an_adoption_makes_overdue_fires_when_the_idle_clock_comes_to_it() -> None:
+    run = overdue()
+    watermark, due = run.engine.watermark, run.engine.next_due_ms
+    assert watermark is not None
+    assert due == T0 + 1 * D + 1
+    run.until(due - T0)
+    assert left(run) == [("expired", 1 * D)]
+    assert run.engine.watermark == watermark, "time has not gone back"
+    following = run.engine.next_due_ms
+    assert following is not None
+    assert following > watermark
+
+
+def test_what_an_adoption_makes_overdue_fires_before_the_next_touchpoint_however_late_that_is() -> None:
+    run = overdue()
+    run.hear(touchpoint(5 * D - 2 * M, "Order Completed"))
+    assert left(run) == [("expired", 1 * D)]
+    assert run.named("purchase")[0].figures["conversion"] == 0
+
+
+def test_draining_what_an_adoption_makes_overdue_does_not_turn_time_back() -> None:
+    run = overdue()
+    watermark = run.engine.watermark
+    assert watermark is not None
+    run.drain()
+    assert left(run) == [("expired", 1 * D)]
+    assert run.engine.watermark is not None
+    assert run.engine.watermark >= watermark
+
+
+def test_sessions_whose_end_a_new_definition_asks_for_end_though_it_has_passed() -> None:
+    run = Run(BEFORE)
+    run.hear(touchpoint(0, "page"), touchpoint(1 * H, "page", "x"), touchpoint(1 * H + M, "page", "x"))
+    run.adopt(BEFORE.replace("segments: {", 'segments: {here: {where: "session.open"}, '))
+    watermarks = []
+    for _ in range(2):
+        due = run.engine.next_due_ms
+        assert due is not None
+        run.until(due - T0)
+        watermarks.append(run.engine.watermark)
+    assert watermarks == [T0 + 1 * H + 30 * S, T0 + 1 * H + 31 * M + 1], "c's session has ended, then that of x"
+    assert run.engine.next_due_ms == T0 + 400 * D + 1

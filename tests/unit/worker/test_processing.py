@@ -226,6 +226,20 @@ def test_an_adopted_definition_is_journalled_where_it_took_effect() -> None:
     assert batch.marker.definition == 2
 
 
+def test_the_idle_clock_comes_to_what_an_adopted_definition_has_made_due() -> None:
+    processing = begin(runtime())
+    feed(processing, [touched(0, "Product Added"), touched(200_000, "Product Viewed", "d")], 200_010)
+    watermark = processing.engine.watermark
+    assert watermark is not None
+    processing.adopt(load_texts([("s", SHOP.read_text().replace("within: 14d", "within: 1d"))], 2))
+    batch = processing.move_time(watermark, T0)
+    assert batch is not None
+    assert [line.kind for line in lines(batch)] == ["idle"]
+    assert len(of(batch, TOPICS.signals)) == 1
+    assert processing.engine.watermark == watermark
+    assert not processing.timer_due(watermark)
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     st.one_of(st.none(), st.binary(max_size=40)),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 from streams.engine.engine import Engine
+from streams.settings import load
 from streams.worker import partition as partitions
+from streams.worker import silence
 from streams.worker.beginning import begin
 from streams.worker.marker import Marker
 from streams.worker.opening import Opened
@@ -95,12 +98,12 @@ class Group:
     give_up = refuse
 
 
-async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script, Feed, Group]:
-    """A partition starts, gets one chunk of two touchpoints, and lives until nothing is left to do or it gives up."""
+@asynccontextmanager
+async def partition(monkeypatch: pytest.MonkeyPatch, script: Script, feed: Feed) -> AsyncIterator[Partition]:
+    """A partition that starts; its group is ``one._rt.group``."""
     monkeypatch.setattr(partitions, "RETRY_S", (0.0,))
-    feed, group = Feed(), Group()
-    rt = runtime()
-    rt.partitions, rt.codec, rt.feed, rt.group = 1, _codec, feed, group
+    rt = runtime(load({"JOURNEY_START_ISSUING": "beginning", "JOURNEY_IDLE_AFTER": "100ms"}))
+    rt.partitions, rt.codec, rt.feed, rt.group = 1, _codec, feed, Group()
     rt.begin, rt.make_engine = begin, Engine
     rt.pool = ThreadPoolExecutor(2)
     definition = shop()
@@ -122,16 +125,34 @@ async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script,
     for name, replaced in (("open_anew", open_anew), ("open_again", open_again)):
         monkeypatch.setattr(partitions, name, replaced)
     one = Partition(0, rt)
-    records = [touched(0, "Product Added"), touched(1, "Payment Info Entered")]
-    until = time.monotonic() + 20
-    while feed.finished_at[-1:] != [2] and not group.ended:
-        assert time.monotonic() < until, (script.opened, feed, group.ended)
-        if one.ready and one.processing is not None and one.processing.position == 0:
-            one.deliver(SimpleNamespace(records=records, start=0, next=2))
+    try:
+        yield one
+    finally:
+        one.close()
+        rt.pool.shutdown()
+
+
+async def until(met: Callable[[], bool], meanwhile: Callable[[], object] = lambda: None) -> None:
+    limit = time.monotonic() + 20
+    while not met():
+        assert time.monotonic() < limit
+        meanwhile()
         await asyncio.sleep(0.01)
-    assert one.settled.is_set()
-    one.close()
-    rt.pool.shutdown()
+
+
+async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script, Feed, Group]:
+    """It gets one chunk of two touchpoints, and lives until nothing is left to do or it gives up."""
+    feed = Feed()
+    records = [touched(0, "Product Added"), touched(1, "Payment Info Entered")]
+    async with partition(monkeypatch, script, feed) as one:
+        group: Any = one._rt.group
+
+        def deliver() -> None:
+            if one.ready and one.processing is not None and one.processing.position == 0:
+                one.deliver(SimpleNamespace(records=records, start=0, next=2))
+
+        await until(lambda: feed.finished_at[-1:] == [2] or group.ended, deliver)
+        assert one.settled.is_set()
     return script, feed, group
 
 
@@ -188,3 +209,33 @@ def test_a_refusal_or_a_defect_ends_the_worker_and_leaves_nothing_open(monkeypat
         script, _, group = asyncio.run(play(monkeypatch, Script([COMMITTED, end])))
         assert group.ended == [said]
         assert len(script.sent) == 2
+
+
+def test_a_position_written_anew_leaves_the_partition_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control records follow the last touchpoint; once their offset is written, the idle clock must go on."""
+
+    class Ahead(Feed):
+        handed_over = 0
+
+        def read_from(self, partition: int, offset: int) -> None:
+            super().read_from(partition, offset)
+            self.handed_over = offset
+
+        def delivered(self, partition: int) -> int:
+            return self.handed_over
+
+        def end(self, partition: int) -> Any:
+            return SimpleNamespace(last_stable=self.at, answered_at=time.time())
+
+    async def play_on() -> None:
+        feed = Ahead()
+        async with partition(monkeypatch, Script(), feed) as one:
+            await until(lambda: one.ready)
+            feed.at = 7
+            monkeypatch.setattr(silence, "REFRESH_S", 0.0)
+            await until(lambda: feed.finished_at[-1:] == [7], one.tick)
+            await until(lambda: not one.busy)
+            assert feed.started == [0, 7]
+            assert one.committed == 7
+
+    asyncio.run(play_on())

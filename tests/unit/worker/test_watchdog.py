@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from aiokafka import errors
 
+from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.worker.kafka_thread import FencedInstanceIdError
+from streams.worker.metrics import Metrics
 from streams.worker.phase import Phase
 from streams.worker.shell import Shell
 
@@ -31,7 +33,7 @@ def shell(**partition: Any) -> Shell:
         "number": 0,
         "busy": True,
         "progress_at": time.monotonic() - LONG_S,
-        "processing": SimpleNamespace(position=5),
+        "committed": 5,
     } | partition
     made.partitions[0] = SimpleNamespace(**state)  # type: ignore[assignment]  # what the judgement reads of a partition
     end = SimpleNamespace(last_stable=10, answered_at=time.time())
@@ -50,11 +52,19 @@ def test_lag_without_progress_is_told() -> None:
 
 def test_progress_or_no_lag_is_fine() -> None:
     assert shell(progress_at=time.monotonic()).standing_still() is None
-    assert shell(processing=SimpleNamespace(position=10)).standing_still() is None
+    assert shell(committed=10, busy=False).standing_still() is None
     # Only control records are left: the feed has stepped over them.
     idle = shell(busy=False)
     idle.feed.next_offset = lambda _: 10
     assert idle.standing_still() is None
+
+
+def test_what_is_read_but_cannot_be_committed_is_no_progress() -> None:
+    all_read = shell(busy=True)
+    all_read.feed.next_offset = lambda _: 10
+    assert "stands still at 5" in str(all_read.standing_still())
+    # As the transactions of the idle clock: nothing is left to read, and yet they must come through.
+    assert "stands still at 10" in str(shell(busy=True, committed=10).standing_still())
 
 
 def test_who_restores_is_paused_or_has_no_broker_is_left_alone() -> None:
@@ -118,3 +128,16 @@ def test_a_consumer_that_has_stopped_ends_the_worker(failure: Exception, status:
 
 def test_aiokafka_knows_when_another_member_has_this_ones_name() -> None:
     assert errors.for_code(82) is FencedInstanceIdError
+
+
+@pytest.mark.parametrize(("now", "ends"), [(6, True), (4, False), (None, False)])
+def test_an_input_that_has_got_more_partitions_ends_the_worker(now: int | None, ends: bool) -> None:
+    made = shell()
+    made.partitions.clear()
+    made.runtime = SimpleNamespace(metrics=Metrics(), topics=Topics(), partitions=4)  # type: ignore[assignment]  # what it reads
+    made.feed.partitions = lambda: now
+    made.on_assigned(set(), 4)
+    assert made.ended.is_set() == ends
+    if ends:
+        assert made.status == 78
+        assert "had 4 partitions when this worker started and has 6 now" in made.why
