@@ -118,11 +118,14 @@ def _publish(step: Step) -> None:
 
 
 def _conclude_scored(step: Step) -> None:
-    signals = [signal for signal, _ in step.found]
-    for signal in signals:
+    asking = []
+    scored_on = step.plan.scoring.scored_on
+    for signal, _ in step.found:
         activity.hear(step, signal)
+        if signal.kind in scored_on:
+            asking.append(signal)
     _publish(step)
-    if not scores.hear(step, signals):
+    if not asking or not scores.hear(step, asking):
         return
     if step.p.open and step.dirty & step.plan.leave_reads:
         journeys.leave_where_due(step)

@@ -32,7 +32,7 @@ from streams.definitions.model import (
 from streams.engine import facts
 from streams.engine.contents import HANDLED, Handler
 from streams.engine.detectors.clicks import PRESETS, ClickPreset
-from streams.engine.scoring.kinds import KIND_OF
+from streams.engine.scoring.kinds import KIND_OF, OTHER
 from streams.engine.scoring.plan import RiskPlan, RiskPlans
 from streams.engine.signatures import signature
 
@@ -161,7 +161,7 @@ class Route:
     cancels: dict[str, tuple[Condition | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
     has_goals: bool = False
-    kind: str | None = None
+    kind: str = OTHER
     """Kind of touchpoint, for the features of risks."""
     decides: tuple[tuple[RiskPlan, Condition | None], ...] = ()
     """Risks whose labels it may decide."""
@@ -365,8 +365,8 @@ class Plan:
 
     def _count_kind(self, route: Route) -> None:
         if self.risks:
-            route.kind = KIND_OF.get(route.event)
-            route.known = route.known or route.kind is not None
+            route.kind = KIND_OF.get(route.event, OTHER)
+            route.known = route.known or route.kind != OTHER
 
     def _named(self, ref: EventRef) -> Route:
         route = self._route(ref.event)

@@ -49,7 +49,7 @@ SHOP = with_risks(
             expires_after: 40m
         """
     ),
-    risk(),
+    risk(features=("channel_web_7d", "orders")),
 )
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Product Viewed", {}),
@@ -179,7 +179,7 @@ def test_visits_do_not_depend_on_the_order_of_arrival(minutes: list[int], shuffl
     shuffle.shuffle(arrivals)
     for minute in arrivals:
         t = T0 + minute * M
-        a.visit(t, 10 * M, 1 * D, a.weights(t))
+        a.visit(t, 10 * M, 1 * D)
     in_order = sorted({T0 + minute * M for minute in minutes})
     starts = [t for i, t in enumerate(in_order) if i == 0 or t - in_order[i - 1] > 10 * M]
     assert a.visits == len(starts)

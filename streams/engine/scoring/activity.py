@@ -12,13 +12,12 @@ from streams.definitions.channels import CHANNELS
 from streams.engine.contents import money
 from streams.engine.plan import Route
 from streams.engine.scoring import labels
-from streams.engine.scoring.features import ALL
-from streams.engine.scoring.kinds import RESPONSES, SEVERITY_WEIGHTS, WHOEVER
+from streams.engine.scoring.kinds import REPORTED, RESPONSES, SEVERITY_WEIGHTS, WHOEVER
 from streams.engine.scoring.state import Activity, RiskState
 from streams.engine.state import Profile
 from streams.engine.step import Step
 
-_CHANNEL_SUMS: Final = {name: f"channel/{name}" for name in CHANNELS}
+CHANNEL_SUMS: Final = {name: f"channel/{name}" for name in CHANNELS}
 
 
 def of(p: Profile) -> Activity:
@@ -38,18 +37,21 @@ def observe(step: Step, route: Route) -> None:
         a.moved = t
     kind = route.kind
     if step.counting:
-        weights = a.weights(t)
-        a.add_weights(ALL, weights)
-        if kind is not None:
-            a.add_weights(kind, weights)
-        if tp.channel is not None and (channel := _CHANNEL_SUMS.get(tp.channel)) is not None:
-            a.add_weights(channel, weights)
-        time = step.plan.time
-        a.visit(t, time.session_gap_ms, time.allowed_lateness_ms + time.permitted_skew_ms, weights)
+        a.add(kind, t)
+        plan = step.plan
+        if plan.scoring.channels and tp.channel is not None and (channel := CHANNEL_SUMS.get(tp.channel)) is not None:
+            a.add(channel, t)
+        runs = a.runs
+        gap = plan.time.session_gap_ms
+        if runs and runs[-2] <= t <= runs[-1] + gap:
+            if t > runs[-1]:  # noqa: PLR1730 - as above
+                runs[-1] = t
+        else:
+            a.visit(t, gap, plan.time.allowed_lateness_ms + plan.time.permitted_skew_ms)
         if a.unscheduled:
             schedule(step, a)
     elif kind in WHOEVER:
-        a.add(kind, t)
+        a.add(f"{kind}{REPORTED}", t)
     if kind == "order":
         a.orders += 1
         if not a.first_order or t < a.first_order:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from streams.definitions.channels import CHANNELS
 from streams.engine import facts
-from streams.engine.scoring.kinds import KINDS, WHOEVER
+from streams.engine.scoring.kinds import KINDS, OTHER, REPORTED, WHOEVER
 from streams.engine.scoring.state import DAY_MS, HALF_LIVES_DAYS, Activity
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CONTACT_DAYS: Final = 30
 class Moment:
     """A customer at the time of a score: what the readers read."""
 
-    __slots__ = ("activity", "decay", "facts", "missing", "p", "plan", "sums", "t")
+    __slots__ = ("_all", "activity", "decay", "facts", "missing", "p", "plan", "sums", "t")
 
     def __init__(self, found: facts.Facts, plan: Plan) -> None:
         self.facts = found
@@ -41,6 +41,14 @@ class Moment:
         self.decay = self.activity.decay(self.t)
         self.missing = 0
         """Values that could not be had and should have been."""
+        self._all: list[float] | None = None
+
+    def all(self, i: int) -> float:
+        """Touchpoints that count, decayed: each is of one kind."""
+        if self._all is None:
+            kinds = [held for kind in _ALL_KINDS if (held := self.sums.get(kind)) is not None]
+            self._all = [sum(held) for held in zip(*kinds, strict=True)] or [0.0, 0.0, 0.0]
+        return self._all[i] * self.decay[i]
 
 
 Reader = Callable[[Moment], float]
@@ -99,11 +107,8 @@ def _overdue(m: Moment) -> float:
 
 
 def _trend(m: Moment) -> float:
-    held = m.sums.get(ALL)
-    if held is None:
-        return nan
-    lately, usual = held[0] * m.decay[0], held[2] * m.decay[2]
-    return lately * HALF_LIVES_DAYS[2] / (usual * HALF_LIVES_DAYS[0]) if usual > 0.0 else 0.0
+    lately, usual = m.all(0), m.all(2)
+    return lately * HALF_LIVES_DAYS[2] / (usual * HALF_LIVES_DAYS[0]) if usual > 0.0 else nan
 
 
 def _stage_reached(m: Moment) -> float:
@@ -151,11 +156,21 @@ def _sum(name: str, i: int) -> Reader:
         held = m.sums.get(name)
         return held[i] * m.decay[i] if held is not None else 0.0
 
-    return read
+    def read_reported(m: Moment) -> float:
+        total = 0.0
+        for part in (name, f"{name}{REPORTED}"):
+            held = m.sums.get(part)
+            if held is not None:
+                total += held[i]
+        return total * m.decay[i]
+
+    if name == _ALL:
+        return lambda m: m.all(i)
+    return read_reported if name in WHOEVER else read
 
 
-ALL: Final = "all"
-"""The sum of all touchpoints that count."""
+_ALL: Final = "all"
+_ALL_KINDS: Final = (*KINDS, OTHER)
 
 _SINGLE: Final = (
     Feature("days_since_touchpoint", "days", "days since the last touchpoint", _days_since_touchpoint,
@@ -200,7 +215,7 @@ _SINGLE: Final = (
 )  # fmt: skip
 
 _DECAYED: Final[tuple[tuple[str, str, str, str, str, int], ...]] = (
-    ("touchpoint", ALL, "touchpoints", "touchpoints lately", "Touchpoints that count.", 0),
+    ("touchpoint", _ALL, "touchpoints", "touchpoints lately", "Touchpoints that count.", 0),
     ("visit", "visit", "visits", "visits lately", "As in visits, each at its start.", 0),
     ("spend", "spend", "currency", "spent lately", "Values of orders, returns not taken off.", facts.ORDERS),
     ("friction", "friction", "score", "friction score lately",

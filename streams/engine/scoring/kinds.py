@@ -48,10 +48,14 @@ _EVENTS: Final = {
 KIND_OF: Final[dict[str, str]] = {
     event.strip(): kind for kind, events in _EVENTS.items() for event in events.split(",")
 }
-"""Standard event name -> kind. Other events count among all touchpoints only."""
+"""Standard event name -> kind; what has none is OTHER."""
+OTHER: Final = "other"
+"""Kind of any other event: it counts among all touchpoints only."""
 
 WHOEVER: Final = frozenset({"order", "refund"})
 """Kinds counted whoever reports them; the others only where the touchpoint counts (the customer's own)."""
+REPORTED: Final = "/reported"
+"""Behind such a kind: the sum of those that do not count as a touchpoint of the customer."""
 
 REACHED: Final = frozenset({"delivered", "opened"})
 CLICKED: Final = frozenset({"clicked", "converted"})

@@ -65,6 +65,8 @@ class RiskPlans:
         self.first = next(iter(self.risks), None)
         self.staying = next((r.name for r in self.risks.values() if r.without), None)
         """The risk whose complement is the probability of staying."""
+        self.channels = any(name.startswith("channel_") for r in self.risks.values() for name in r.names)
+        """Some feature counts by channel."""
         self.scored_on: dict[str, tuple[tuple[RiskPlan, When], ...]] = {}
         """Kind of signal -> who is scored after it."""
         self.reads = 0

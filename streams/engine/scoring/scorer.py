@@ -45,7 +45,7 @@ class Scorer(Protocol):
 
 
 class LinearScorer:
-    __slots__ = ("_bias", "_weights", "key", "means", "risk", "signature")
+    __slots__ = ("_bias", "_terms", "_weights", "key", "means", "risk", "signature")
 
     def __init__(self, model: Model) -> None:
         """Raises ``ModelRefused`` for numbers that make no model."""
@@ -67,13 +67,14 @@ class LinearScorer:
         self._weights = [
             model.slope * w / s if s > 0.0 else 0.0 for w, s in zip(model.weights, model.scales, strict=True)
         ]
-        self._bias = model.slope * model.intercept + model.shift - sum(map(mul, self._weights, self.means))
+        usual = list(map(mul, self._weights, self.means))
+        self._bias = model.slope * model.intercept + model.shift - sum(usual)
+        self._terms = list(zip(self._weights, usual, strict=True))
 
     def score(self, values: Sequence[float]) -> float:
-        odds = self._bias + sum(map(mul, self._weights, values))
-        if isnan(odds):
-            odds = self._bias + sum(map(mul, self._weights, self._filled(values)))
-        return probability(odds)
+        # A missing value is taken for what is usual; nothing else is different from itself.
+        terms = [w * x if x == x else usual for (w, usual), x in zip(self._terms, values, strict=True)]  # noqa: PLR0124
+        return probability(self._bias + sum(terms))
 
     def contributions(self, values: Sequence[float]) -> list[float]:
         return [w * (x - m) for w, x, m in zip(self._weights, self._filled(values), self.means, strict=True)]

@@ -22,8 +22,6 @@ _FARTHEST_MS: Final = 4 * _PERIOD_MS
 """The landmark is moved before a weight leaves the range of a double (2^1023)."""
 _PER_MS: Final = tuple(1.0 / (days * DAY_MS) for days in HALF_LIVES_DAYS)
 _K7, _K30, _K90 = _PER_MS
-SUMS: Final = 48
-"""Different decaying sums of one customer; names of channels come from producers."""
 RUNS: Final = 64
 """Visits of the recent past that a disordered touchpoint can still join."""
 
@@ -34,7 +32,8 @@ class Activity(msgspec.Struct, array_like=True, gc=False):
     landmark: int = 0
     """Of the sums (ms); 0: there is none yet."""
     sums: dict[str, list[float]] = {}
-    """Kind of touchpoint, ``channel/<name>``, ``friction``, ``issued`` ... -> a decaying sum for each half-life."""
+    """Kind of touchpoint, ``channel/<name>``, ``friction``, ``issued`` ... -> a decaying sum for each half-life. The
+    names are the project's own, so that there are some tens of them at most."""
     moved: int = 0
     """Newest event time of all that moved a feature: no score is made before it."""
     first_order: int = 0
@@ -49,24 +48,16 @@ class Activity(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, name: str, t: int, n: float = 1.0) -> None:
         """Add ``n`` at time ``t`` to a sum."""
-        self.add_weights(name, self.weights(t), n)
-
-    def weights(self, t: int) -> tuple[float, float, float]:
-        """What one touchpoint at ``t`` adds, for each half-life."""
         x = t - self.landmark
         if not -_FARTHEST_MS < x < _FARTHEST_MS or not self.landmark:
             x = self._land(t)
-        return 2.0 ** (x * _K7), 2.0 ** (x * _K30), 2.0 ** (x * _K90)
-
-    def add_weights(self, name: str, weights: tuple[float, float, float], n: float = 1.0) -> None:
         held = self.sums.get(name)
         if held is None:
-            if len(self.sums) < SUMS:
-                self.sums[name] = [n * weights[0], n * weights[1], n * weights[2]]
+            self.sums[name] = [n * 2.0 ** (x * _K7), n * 2.0 ** (x * _K30), n * 2.0 ** (x * _K90)]
             return
-        held[0] += n * weights[0]
-        held[1] += n * weights[1]
-        held[2] += n * weights[2]
+        held[0] += n * 2.0 ** (x * _K7)
+        held[1] += n * 2.0 ** (x * _K30)
+        held[2] += n * 2.0 ** (x * _K90)
 
     def decay(self, t: int) -> tuple[float, float, float]:
         """By what the sums are multiplied to be read at ``t``, for each half-life."""
@@ -87,7 +78,7 @@ class Activity(msgspec.Struct, array_like=True, gc=False):
             self.landmark = landmark
         return t - self.landmark
 
-    def visit(self, t: int, gap_ms: int, keep_ms: int, weights: tuple[float, float, float]) -> None:
+    def visit(self, t: int, gap_ms: int, keep_ms: int) -> None:
         """A touchpoint at ``t`` belongs to a visit or begins one; none of the touchpoints of a visit is more than
         ``gap_ms`` after the one before. ``keep_ms``: how much older than the newest one it may be."""
         runs = self.runs
@@ -98,15 +89,15 @@ class Activity(msgspec.Struct, array_like=True, gc=False):
                 runs[-1] = t
                 return
         elif runs:
-            self._visit_before(t, gap_ms, weights)
+            self._visit_before(t, gap_ms)
             return
         runs += (t, t)
         self.visits += 1
-        self.add_weights("visit", weights)
+        self.add("visit", t)
         while len(runs) > 2 and (runs[1] < t - keep_ms - gap_ms or len(runs) > 2 * RUNS):
             del runs[:2]
 
-    def _visit_before(self, t: int, gap_ms: int, weights: tuple[float, float, float]) -> None:
+    def _visit_before(self, t: int, gap_ms: int) -> None:
         """A disordered one: it may begin a visit, begin one earlier, prolong one, or join two."""
         runs = self.runs
         right = next(i for i in range(0, len(runs), 2) if runs[i] > t)
@@ -114,18 +105,18 @@ class Activity(msgspec.Struct, array_like=True, gc=False):
         joins_right = runs[right] - t <= gap_ms
         if joins_left and joins_right and t > runs[right - 1]:
             self.visits -= 1
-            self.add_weights("visit", self.weights(runs[right]), -1.0)
+            self.add("visit", runs[right], -1.0)
             del runs[right - 1 : right + 1]
         elif joins_left:
             runs[right - 1] = max(runs[right - 1], t)
         elif joins_right:
-            self.add_weights("visit", self.weights(runs[right]), -1.0)
-            self.add_weights("visit", weights)
+            self.add("visit", runs[right], -1.0)
+            self.add("visit", t)
             runs[right] = t
         elif right > 0 or 2 * self.visits == len(runs):
             runs[right:right] = (t, t)
             self.visits += 1
-            self.add_weights("visit", weights)
+            self.add("visit", t)
         # Otherwise it is older than the visits that are kept: it belongs to one that has been counted.
 
 
