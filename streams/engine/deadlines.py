@@ -106,6 +106,7 @@ def fire(step: Step, journey: JourneyPlan, inst: Instance) -> None:
         if p.once.get(held) == contents:
             return
         p.once[held] = contents
+        p.room -= 4 * len(held) + sum(20 + 4 * len(product) for product, _, _ in lines)
     critical = plan is not None and plan.stage.critical
     figures = {
         "touchpoints": float(inst.touchpoints),

@@ -16,7 +16,7 @@ from streams.definitions.model import Definition
 from streams.engine import actions, adoption, application, clock, contents, satisfaction, segments, sessions
 from streams.engine.admission import misrouted
 from streams.engine.plan import Plan, Route
-from streams.engine.state import SHED_BYTES, SHED_EVERY, Profile, fingerprint, remember, seen_key, shed
+from streams.engine.state import Profile, fingerprint, measure, remember, seen_key
 from streams.engine.step import Step
 from streams.engine.store import Store
 from streams.engine.timers import EPSILON, Timer, anniversary, fire, next_due, next_timer
@@ -167,9 +167,12 @@ class Engine:
                 p = self._new_profile(profile_id, t)
             self._apply(p, tp, t, event, route)
             processed += 1
+            p = step.p
+            if p.room < 0:
+                counts.shed += measure(p)
             if step.armed:
                 step.armed = False
-                store.push(step.p, step.p.next_due)
+                store.push(p, p.next_due)
             if heap[0][0] < watermark:
                 self._fire_partition(watermark)
         counts.processed += processed
@@ -230,9 +233,7 @@ class Engine:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Changelog records of the profiles changed since the last call."""
-        records, dropped = self.store.changed()
-        self._step.out.counts.shed += dropped
-        return records
+        return self.store.changed()
 
     def partition_record(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -280,6 +281,7 @@ class Engine:
         p.first_seen = t
         for name in self.plan.anniversaries:
             passed = p.anniversaries.setdefault(name, [0, 0])
+            p.room -= 32 + len(name)
             passed[1] = anniversary(t, passed[0] + 1)
             self._step.arm(passed[1])
 
@@ -301,15 +303,16 @@ class Engine:
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
-        if not p.arrivals % SHED_EVERY:
-            step.out.counts.shed += shed(p, SHED_BYTES)[1]
+        name = tp.event_id
+        p.room -= route.grows + route.keeps * (len(name) if name.isascii() else 4 * len(name))
         if t > p.last_seen:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
             p.last_seen = t
         application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id
-        if tp.anonymous_id is not None:
+        if tp.anonymous_id is not None and tp.anonymous_id != p.anonymous_id:
             p.anonymous_id = tp.anonymous_id
+            p.room -= 4 * len(tp.anonymous_id)
         if (
             not counting
             and not route.named
@@ -388,6 +391,7 @@ class Engine:
             application.forget(step)
             self.store.forget(p)
             return False
+        p.room -= 100
         fire(step, timer)
         if step.dirty:
             if p.open:
@@ -395,6 +399,8 @@ class Engine:
             segments.observe(step)
         if step.found or step.view:
             application.conclude(step)
+        if p.room < 0:
+            step.out.counts.shed += measure(p)
         self.store.touched[p.id] = p
         return True
 

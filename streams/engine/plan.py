@@ -159,6 +159,10 @@ class Route:
     cancels: dict[str, tuple[Condition | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
     has_goals: bool = False
+    grows: int = 0
+    """Most bytes that a touchpoint adds to a profile by itself; what its handlers add they account for themselves."""
+    keeps: int = 0
+    """In how many places its id may be kept."""
 
 
 class Plan:
@@ -220,6 +224,7 @@ class Plan:
             standard = self._aliases.get(event, event)
             handler = HANDLED.get(standard)
             found = Route(standard, known=handler is not None, handler=handler)
+            _weigh(found)
             if len(self.routes) < ROUTES_KEPT:
                 self.routes[event] = found
         return found
@@ -361,6 +366,7 @@ class Plan:
             self.routes[own] = self._route(standard)
         for route in self.routes.values():
             route.known = route.known or route.named or route.handler is not None
+            _weigh(route)
             route.has_goals = any(jr.goals for jr in route.journeys)
 
 
@@ -375,6 +381,13 @@ def _selects(when: When, signal: Signal) -> bool:
 
 def _condition(ref: EventRef) -> Condition | None:
     return ref.where.bound(facts.READERS) if ref.where is not None else None
+
+
+def _weigh(route: Route) -> None:
+    """Its id is kept for deduplication, in the trail, and by each rule, there with its time and some numbers."""
+    rules = len(route.counts) + len(route.sequences) + len(route.presets) + len(route.started_absences)
+    route.keeps = 2 + rules + len(route.journeys)
+    route.grows = 400 + 4 * len(route.event) + 120 * route.keeps + 300 * len(route.presets)
 
 
 def _expressions(action: Action) -> Iterable[Expression]:
