@@ -31,6 +31,7 @@ from streams.worker import marker as markers
 from streams.worker.definitions_topic import publish
 from streams.worker.processing import version_of
 from tests.conftest import Kafka
+from tests.integration.chaos.verdict import compare
 from tests.support.produce import happened, labels, now_ms, produce, read, records, write
 from tests.support.workers import KEY, SESSION_S, Worker, Workers, ready, running, until
 
@@ -121,7 +122,7 @@ def forgeries(newest: Model) -> list[tuple[bytes | None, bytes | None]]:
 
 
 @pytest.mark.timeout(240)
-def test_labels_mature_models_are_learned_and_adopted_whoever_else_writes_any(
+def test_labels_mature_models_are_learned_and_adopted_and_a_replay_finds_the_same(
     kafka: Kafka, topics: Topics, workers: Workers
 ) -> None:
     worker, learner = workers.start(), workers.learner()
@@ -168,6 +169,8 @@ def test_labels_mature_models_are_learned_and_adopted_whoever_else_writes_any(
     assert {k: v for k, v in models_of(kafka.bootstrap, topics).items() if int(k.rpartition(b"@")[2]) < 9_000} == {
         (e := _codec.model(model)).key: e.value for model in made
     }
+    verdict = compare(kafka.bootstrap, topics, JOURNEY_LEARNER_KEY=KEY)
+    assert verdict.equal, str(verdict)
 
 
 @dataclass(frozen=True, slots=True)
