@@ -250,6 +250,18 @@ def test_whatever_happens_to_learners_the_models_are_those_of_an_uninterrupted_p
         state[message.key()] = message.value()
     assert chunks.joined(state) == school.dump()
 
-    assert "signed with another key" in workers.refused(more={"JOURNEY_LEARNER_KEY": KEY[::-1]}, command="learn")
+    other = {"JOURNEY_LEARNER_KEY": KEY[::-1]}
+    assert "signed with another key" in workers.refused(more=other, command="learn")
     del workers.settings["JOURNEY_LEARNER_KEY"]
     assert "JOURNEY_LEARNER_KEY is not set" in workers.refused(command="learn")
+    if FORM is LONG:
+        anew = workers.learner(0, "--accept-loss", more=other)
+        ready(anew)
+        write(kafka.bootstrap, topics.examples, labels(definition.risks[0], 100, seed=1_000))
+        until(lambda: learned() == FORM.examples + 100, 30, "it learns anew", [anew])
+        assert anew.end() == 0
+        published = records(kafka.bootstrap, topics.models, partitions=1)
+        assert [int(m.key().rpartition(b"@")[2]) for m in published] == list(range(1, len(made) + 2))
+        again = workers.learner(0, more=other)
+        ready(again)
+        assert again.end() == 0

@@ -23,6 +23,7 @@ from streams.tools.tail import Stream, TailError, tail
 
 SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction"})
 KEPT: Final = 200
+MANY: Final = 20
 KNOWN: Final = (Signal, Trigger, Customer, Example, Model)
 Move = Literal["rose", "fell"]
 
@@ -53,7 +54,7 @@ class Board:
         self.findings: deque[Signal] = deque(maxlen=KEPT)
         self.triggers: deque[Trigger] = deque(maxlen=KEPT)
         self.risks: deque[Signal] = deque(maxlen=KEPT)
-        """A band was entered by a score."""
+        """A score has left one band for another."""
         self.moves: Counter[tuple[str, Move]] = Counter()
         """(risk, rose or fell) -> scores that left a band."""
         self.labels: Counter[tuple[str, bool]] = Counter()
@@ -116,10 +117,9 @@ class Board:
         self.summary.add(Outputs(signals=[signal]))
         if signal.kind in SHOWN:
             self.findings.append(signal)
-        elif signal.kind == "churn_risk" and signal.band is not None:
+        elif signal.band is not None and (how := moved(signal)) is not None:
             self.risks.append(signal)
-            if (how := moved(signal)) is not None:
-                self.moves[signal.name, how] += 1
+            self.moves[signal.name, how] += 1
         if signal.customer == self._hero:
             self.hero_signals.append(signal)
 
@@ -171,6 +171,21 @@ class Board:
                 elif family.name == "journey_events_processed":
                     processed = sum(s.value for s in family.samples if s.name.endswith("_total"))
             self.lag, self.processed = lag, processed
+
+
+def risk_faults(board: Board) -> list[str]:
+    """What must have been seen of risks: a model where there are labels enough, and where it scores, moves."""
+    faults = []
+    for risk in board.definition.risks:
+        true, false, least = board.labels[risk.name, True], board.labels[risk.name, False], risk.learning.at_least
+        if risk.name not in board.models:
+            if true + false >= 2 * least and min(true, false) >= least // 5:
+                faults.append(f"no model of {risk.name} was learned from {true + false:,} labels")
+            continue
+        rose, fell = board.moves[risk.name, "rose"], board.moves[risk.name, "fell"]
+        if max(rose, fell) > MANY and not min(rose, fell):
+            faults.append(f"the risk {risk.name} rose {rose} times and fell {fell} times")
+    return faults
 
 
 def _key(key: bytes | None) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from streams.definitions.load import load_files, shipped
 from streams.definitions.model import Definition
 from streams.tools import home
 from streams.tools.connection import Connection, connect
-from streams.tools.demo.board import Board
+from streams.tools.demo.board import Board, risk_faults
 from streams.tools.demo.scale import scaled_files
 from streams.tools.demo.screen import Screen, quality
 from streams.tools.demo.service import Service, key_file
@@ -100,7 +99,7 @@ def run(options: Options, console: Console) -> int:
         board.stop()
         for service in services:
             service.stop()
-        return _verdict(console, connection, definition, board, shipped_ones=not options.definitions)
+        return _verdict(console, connection, definition, board)
 
 
 def _start_kafka(options: Options, console: Console, stack: ExitStack) -> EmbeddedKafka:
@@ -174,9 +173,7 @@ def _check(services: Sequence[Service]) -> None:
         service.check()
 
 
-def _verdict(
-    console: Console, connection: Connection, definition: Definition, board: Board, *, shipped_ones: bool
-) -> int:
+def _verdict(console: Console, connection: Connection, definition: Definition, board: Board) -> int:
     settings = connection.settings
     with console.status("replaying log and journal"):
         definitions = published_definitions(settings, connection.topics)
@@ -199,14 +196,16 @@ def _verdict(
         faults.append("no trigger was cancelled")
     if not comparison.equal:
         faults.append("what was live differs from the replay of log and journal")
-    if shipped_ones:
-        moves = Counter(how for (_, how), n in board.moves.items() if n)
-        faults += [f"no risk {how}" for how in ("rose", "fell") if not moves[how]]
-        faults += [] if board.models else ["no model was learned"]
+    faults += risk_faults(board)
     for fault in faults:
         console.print(f"[bold red]wrong:[/] {fault}")
     if not faults:
-        console.print(f"[bold green]right:[/] {issued} triggers issued, {cancelled} cancelled, live equals the replay")
+        moved = (
+            f"{sum(board.moves.values()):,} times a risk rose or fell, {sum(board.labels.values()):,} labels matured"
+        )
+        console.print(
+            f"[bold green]right:[/] {issued} triggers issued, {cancelled} cancelled; {moved}; live equals the replay"
+        )
     return 1 if faults else 0
 
 

@@ -22,7 +22,7 @@ from streams.tools.demo.traffic import Traffic
 from streams.tools.tail_lines import SEVERITY_STYLE, STATUS_STYLE
 
 WINDOW_S: Final = 5.0
-ARROWS: Final[dict[Move | None, tuple[str, str]]] = {"rose": ("↑", "red"), "fell": ("↓", "green"), None: ("·", "")}
+ARROWS: Final[dict[Move | None, tuple[str, str]]] = {"rose": ("↑", "red"), "fell": ("↓", "green"), None: (" ", "")}
 
 
 def clock(ms: int) -> str:
@@ -42,10 +42,13 @@ class Screen:
     def __rich__(self) -> RenderableType:
         layout = Layout()
         layout.split_column(
-            Layout(self._head(), size=3, name="head"), Layout(name="middle", ratio=2), Layout(name="low", ratio=3)
+            Layout(self._head(), size=3, name="head"),
+            Layout(name="middle", ratio=3),
+            Layout(self._risks(), ratio=3, name="risks"),
+            Layout(name="low", ratio=4),
         )
         layout["middle"].split_row(Layout(self._journeys(), ratio=3), Layout(self._story(), ratio=2))
-        layout["low"].split_row(Layout(self._findings()), Layout(self._risks()), Layout(self._triggers()))
+        layout["low"].split_row(Layout(self._findings()), Layout(self._triggers()))
         return layout
 
     def _rate(self) -> float:
@@ -161,8 +164,7 @@ def _finding(signal: Signal) -> tuple[Text, Text, Text, Text]:
 
 
 def _risk(signal: Signal) -> tuple[Text, Text, Text, Text]:
-    how = moved(signal)
-    arrow, style = ARROWS[how]
+    arrow, style = ARROWS[moved(signal)]
     return (
         Text(clock(signal.time), "bright_black"),
         Text(signal.customer, "bold"),
