@@ -35,7 +35,7 @@ __all__ = ["DefinitionFaults", "Fault", "load_files", "load_texts", "shipped"]
 MAX_FILES: Final = 100
 
 
-def shipped(name: Literal["shop", "service"]) -> Path:
+def shipped(name: Literal["shop", "visit", "service"]) -> Path:
     """The file of a definition that comes with the package."""
     return Path(__file__).parent / "shipped" / f"{name}.journey.yaml"
 

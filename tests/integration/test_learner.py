@@ -31,6 +31,7 @@ from streams.worker import marker as markers
 from streams.worker.definitions_topic import publish
 from streams.worker.processing import version_of
 from tests.conftest import Kafka
+from tests.integration.chaos.verdict import compare
 from tests.support.produce import happened, labels, now_ms, produce, read, records, write
 from tests.support.workers import KEY, SESSION_S, Worker, Workers, ready, running, until
 
@@ -121,7 +122,7 @@ def forgeries(newest: Model) -> list[tuple[bytes | None, bytes | None]]:
 
 
 @pytest.mark.timeout(240)
-def test_labels_mature_models_are_learned_and_adopted_whoever_else_writes_any(
+def test_labels_mature_models_are_learned_and_adopted_and_a_replay_finds_the_same(
     kafka: Kafka, topics: Topics, workers: Workers
 ) -> None:
     worker, learner = workers.start(), workers.learner()
@@ -168,6 +169,8 @@ def test_labels_mature_models_are_learned_and_adopted_whoever_else_writes_any(
     assert {k: v for k, v in models_of(kafka.bootstrap, topics).items() if int(k.rpartition(b"@")[2]) < 9_000} == {
         (e := _codec.model(model)).key: e.value for model in made
     }
+    verdict = compare(kafka.bootstrap, topics, JOURNEY_LEARNER_KEY=KEY)
+    assert verdict.equal, str(verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,18 @@ def test_whatever_happens_to_learners_the_models_are_those_of_an_uninterrupted_p
         state[message.key()] = message.value()
     assert chunks.joined(state) == school.dump()
 
-    assert "signed with another key" in workers.refused(more={"JOURNEY_LEARNER_KEY": KEY[::-1]}, command="learn")
+    other = {"JOURNEY_LEARNER_KEY": KEY[::-1]}
+    assert "signed with another key" in workers.refused(more=other, command="learn")
     del workers.settings["JOURNEY_LEARNER_KEY"]
     assert "JOURNEY_LEARNER_KEY is not set" in workers.refused(command="learn")
+    if FORM is LONG:
+        anew = workers.learner(0, "--accept-loss", more=other)
+        ready(anew)
+        write(kafka.bootstrap, topics.examples, labels(definition.risks[0], 100, seed=1_000))
+        until(lambda: learned() == FORM.examples + 100, 30, "it learns anew", [anew])
+        assert anew.end() == 0
+        published = records(kafka.bootstrap, topics.models, partitions=1)
+        assert [int(m.key().rpartition(b"@")[2]) for m in published] == list(range(1, len(made) + 2))
+        again = workers.learner(0, more=other)
+        ready(again)
+        assert again.end() == 0

@@ -32,7 +32,7 @@ PATIENCE_S: Final = 60
 
 DRY = ("make demo", "make test")
 """Too large for a test of the README; what they call is run here and by the whole of the tests."""
-SETTING = ('export PATH="$PWD/.venv/bin:$PATH"',)
+SETTING = ('export PATH="$PWD/.venv/bin:$PATH"', 'export JOURNEY_LEARNER_KEY_FILE="$PWD/learner.key"')
 DEMO = (
     "journey emit 'Payment Failed' 'Payment Failed' --customer me",
     "journey tail triggers --customer me --from-beginning --count 1",
@@ -46,6 +46,7 @@ DEMO = (
     "journey tail signals --from-beginning --count 3",
 )
 FILES = (
+    "journey features",
     "journey validate examples/campaign.journey.yaml",
     "journey definitions variables",
     "journey simulate --touchpoints 20000 --output touchpoints.jsonl.gz",
@@ -55,7 +56,9 @@ DEPLOYMENT = (
     "journey topics create --partitions 4",
     "journey topics check",
     "journey definitions apply examples/campaign.journey.yaml",
+    "(umask 077; openssl rand -hex 32 > learner.key)",
 )
+LEARNER = "journey learn"
 WORKERS = "journey run --processes 2"
 AFTER = "journey replay --from-kafka --compare"
 
@@ -107,7 +110,7 @@ def wait_for(ready: Callable[[], Any], what: str) -> None:
 
 
 def test_every_command_is_run_here() -> None:
-    assert sorted(readme_commands()) == sorted([*DRY, *SETTING, *DEMO, *FILES, *DEPLOYMENT, WORKERS, AFTER])
+    assert sorted(readme_commands()) == sorted([*DRY, *SETTING, *DEMO, *FILES, *DEPLOYMENT, LEARNER, WORKERS, AFTER])
 
 
 @pytest.mark.parametrize("command", DRY)
@@ -161,25 +164,38 @@ def test_the_commands_for_files(folder: Path, environment: dict[str, str]) -> No
 @pytest.mark.timeout(240)
 def test_the_commands_of_a_deployment(kafka: Any, folder: Path, environment: dict[str, str]) -> None:
     prefix = f"r{uuid.uuid4().hex[:10]}"
-    port = free_port()
+    port, learner_port = free_port(), free_port()
     environment |= {
         "JOURNEY_KAFKA_BOOTSTRAP": kafka.bootstrap,
         "JOURNEY_PREFIX": prefix,
         "JOURNEY_APP": prefix,
         "JOURNEY_HTTP_PORT": str(port),
+        "JOURNEY_LEARNER_PORT": str(learner_port),
+        "JOURNEY_LEARNER_KEY_FILE": str(folder / "learner.key"),
     }
+    # The key is needed by nothing but the processes, which find it in the environment.
     for command in DEPLOYMENT:
-        run(command, folder, environment)
-    workers = subprocess.Popen(
-        f"exec {WORKERS}", shell=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        run(command, folder, {name: value for name, value in environment.items() if "KEY" not in name})
+    processes = [
+        subprocess.Popen(
+            f"exec {command}",
+            shell=True,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command in (WORKERS, LEARNER)
+    ]
     try:
         wait_for(lambda: _ready(port) and _ready(port + 1), "both workers")
+        wait_for(lambda: _ready(learner_port), "the learner")
         run("journey emit 'Product Added' 'Checkout Started' 'Order Completed' --customer ada", folder, environment)
         run("journey tail signals --customer ada --from-beginning --count 3", folder, environment)
     finally:
-        workers.terminate()
-        assert workers.wait(PATIENCE_S) == 0
+        for process in processes:
+            process.terminate()
+        assert [process.wait(PATIENCE_S) for process in processes] == [0, 0]
     run(AFTER, folder, environment)
     delete_topics({"bootstrap.servers": kafka.bootstrap}, Topics(app=prefix, prefix=prefix))
 

@@ -77,13 +77,21 @@ class Beginning:
         else:
             kept = kept_by(marker)
             begins = structs.replace(marker, next=start.next, offset=start.offset, topic_id=opened.topic_id)
-        return Learning(
-            partition, runtime, self._school(runtime, definition, opened, kept), kept, begins, self._keep_ms
-        ), begins
-
-    def _school(self, runtime: Runtime, definition: Definition | None, opened: Opened, kept: Kept) -> School:
         try:
-            return taught(definition, opened.profiles, kept, self._key)
+            school, lost = self._school(runtime, definition, opened, kept)
+        except ValueError as error:
+            raise Refused(f"definition {begins.definition} cannot be learned by this version: {error}") from error
+        learning = Learning(partition, runtime, school, kept, begins, self._keep_ms)
+        if lost:
+            learning.unwritten = set(school.learners)
+        return learning, begins
+
+    def _school(
+        self, runtime: Runtime, definition: Definition | None, opened: Opened, kept: Kept
+    ) -> tuple[School, bool]:
+        """The learners, and whether what they had learned is lost. Raises ``ValueError`` for unknown pipelines."""
+        try:
+            return taught(definition, opened.profiles, kept, self._key), False
         except (ModelRefused, chunks.Torn) as error:
             if not runtime.settings.accept_loss:
                 raise Refused(
@@ -92,7 +100,7 @@ class Beginning:
                 ) from error
             log.exception("What the learner had learned is given up")
             runtime.metrics.losses.labels(LOST_STATE).inc()
-            return taught(definition, {}, kept, self._key)
+            return taught(definition, {}, kept, self._key), True
 
     def _in_the_topic(self, runtime: Runtime) -> list[Snapshot]:
         """Models of a learner whose state is gone, or of none."""

@@ -83,6 +83,8 @@ class Learning:
         self.last_record_s = 0.0
         self._sequence = begins.sequence
         self._topic_id = begins.topic_id
+        self.unwritten: set[str] = set()
+        """Risks whose state goes into the next transaction whatever happens: what lies there is of no use."""
         self._looked_at = 0.0
         self._drifts = Counter({(r, what): n for r, one in school.learners.items() for what, n in one.drifts.items()})
 
@@ -164,7 +166,8 @@ class Learning:
             messages.append(Message(self._rt.topics.models, MODELS_PARTITION, model.encode(), None))
             tally.taken_back[model.rpartition("@")[0]] += 1
         topic = self._rt.intake.state
-        for risk in sorted(builder.learned):
+        learned, self.unwritten = builder.learned | self.unwritten, set()
+        for risk in sorted(learned):
             for key, value in self._stored(risk):
                 messages.append(Message(topic, self._number, key, value))
                 tally.state_records += 1

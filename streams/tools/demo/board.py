@@ -1,6 +1,7 @@
 """What the demo shows: figures and the latest findings, read from the topics like any consumer would read them.
 
-Owns the threads that read signals, triggers and customers (read_committed) and the state that the screen draws.
+Owns the threads that read signals, triggers, customers, labels and models (read_committed) and the state that the
+screen draws.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import time
 import urllib.request
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.contracts.outputs import Customer, Outputs, Signal, Trigger
+from streams.contracts.outputs import Customer, Example, Model, Outputs, Signal, Trigger
 from streams.definitions.model import Definition
 from streams.tools.connection import Connection
 from streams.tools.replay.summary import Summary
@@ -22,6 +23,15 @@ from streams.tools.tail import Stream, TailError, tail
 
 SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction"})
 KEPT: Final = 200
+MANY: Final = 20
+KNOWN: Final = (Signal, Trigger, Customer, Example, Model)
+Move = Literal["rose", "fell"]
+
+
+def moved(signal: Signal) -> Move | None:
+    """How a score came into its band; None for a first score."""
+    was = signal.figures.get("was")
+    return None if was is None else "rose" if signal.figures["score"] > was else "fell"
 
 
 class Board:
@@ -36,13 +46,21 @@ class Board:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._read, args=(stream, each), name=f"board-{stream}", daemon=True)
-            for stream, each in (("signals", self._signal), ("triggers", self._trigger), ("customers", self._customer))
+            for stream, each in self._streams()
         ]
         self._threads.append(threading.Thread(target=self._scrape, name="board-metrics", daemon=True))
         self.definition = definition
         self.summary = Summary.of(definition)
         self.findings: deque[Signal] = deque(maxlen=KEPT)
         self.triggers: deque[Trigger] = deque(maxlen=KEPT)
+        self.risks: deque[Signal] = deque(maxlen=KEPT)
+        """A score has left one band for another."""
+        self.moves: Counter[tuple[str, Move]] = Counter()
+        """(risk, rose or fell) -> scores that left a band."""
+        self.labels: Counter[tuple[str, bool]] = Counter()
+        """(risk, whether it came true) -> matured labels."""
+        self.models: dict[str, Model] = {}
+        """Risk -> its newest model."""
         self.statuses: Counter[str] = Counter()
         self.stages: Counter[tuple[str, str]] = Counter()
         """(journey, stage) -> customers there now."""
@@ -66,6 +84,15 @@ class Board:
         for thread in self._threads:
             thread.join(5)
 
+    def _streams(self) -> tuple[tuple[Stream, Callable[[Any], None]], ...]:
+        return (
+            ("signals", self._signal),
+            ("triggers", self._trigger),
+            ("customers", self._customer),
+            ("examples", self._example),
+            ("models", self._model),
+        )
+
     def _read(self, stream: Stream, each: Callable[[Any], None]) -> None:
         connection = self._connection
         try:
@@ -79,7 +106,7 @@ class Board:
                 since="beginning",
                 stopped=self._stop.is_set,
             ):
-                each(read.value if read.value.__class__ in (Signal, Trigger, Customer) else _key(read.key))
+                each(read.value if read.value.__class__ in KNOWN else _key(read.key))
         except TailError as error:
             if not self._stop.is_set():
                 self.error = str(error)
@@ -90,6 +117,9 @@ class Board:
         self.summary.add(Outputs(signals=[signal]))
         if signal.kind in SHOWN:
             self.findings.append(signal)
+        elif signal.band is not None and (how := moved(signal)) is not None:
+            self.risks.append(signal)
+            self.moves[signal.name, how] += 1
         if signal.customer == self._hero:
             self.hero_signals.append(signal)
 
@@ -119,6 +149,14 @@ class Board:
             if profile == self._hero:
                 self.story = customer
 
+    def _example(self, example: Any) -> None:
+        if isinstance(example, Example):
+            self.labels[example.risk, example.label] += 1
+
+    def _model(self, model: Any) -> None:
+        if isinstance(model, Model):
+            self.models[model.name] = model
+
     def _scrape(self) -> None:
         while not self._stop.wait(1):
             try:
@@ -133,6 +171,21 @@ class Board:
                 elif family.name == "journey_events_processed":
                     processed = sum(s.value for s in family.samples if s.name.endswith("_total"))
             self.lag, self.processed = lag, processed
+
+
+def risk_faults(board: Board) -> list[str]:
+    """What must have been seen of risks: a model where there are labels enough, and where it scores, moves."""
+    faults = []
+    for risk in board.definition.risks:
+        true, false, least = board.labels[risk.name, True], board.labels[risk.name, False], risk.learning.at_least
+        if risk.name not in board.models:
+            if true + false >= 2 * least and min(true, false) >= least // 5:
+                faults.append(f"no model of {risk.name} was learned from {true + false:,} labels")
+            continue
+        rose, fell = board.moves[risk.name, "rose"], board.moves[risk.name, "fell"]
+        if max(rose, fell) > MANY and not min(rose, fell):
+            faults.append(f"the risk {risk.name} rose {rose} times and fell {fell} times")
+    return faults
 
 
 def _key(key: bytes | None) -> str:

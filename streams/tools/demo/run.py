@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from streams.definitions.load import load_files, shipped
 from streams.definitions.model import Definition
 from streams.tools import home
 from streams.tools.connection import Connection, connect
-from streams.tools.demo.board import Board
+from streams.tools.demo.board import Board, risk_faults
 from streams.tools.demo.scale import scaled_files
-from streams.tools.demo.screen import Screen
+from streams.tools.demo.screen import Screen, quality
+from streams.tools.demo.service import Service, key_file
 from streams.tools.demo.traffic import Traffic
-from streams.tools.demo.worker import Worker
 from streams.tools.embedded.kafka import EmbeddedKafka
 from streams.tools.embedded.process import free_port
 from streams.tools.embedded.progress import downloads
@@ -49,29 +50,35 @@ class Options:
     """Stop after so many; None: until Ctrl-C."""
     partitions: int
     definitions: tuple[Path, ...] = ()
-    """None given: the shipped shop and service desk."""
+    """None given: the shipped shop, its visits and the service desk."""
 
 
 def run(options: Options, console: Console) -> int:
     """Exit status: 0 if all went well and, with a number of touchpoints, what was seen is right."""
     folder = options.folder
-    originals = list(options.definitions) or [shipped("shop"), shipped("service")]
+    originals = list(options.definitions) or [shipped("shop"), shipped("visit"), shipped("service")]
     files = scaled_files(originals, options.scale, folder / "definitions")
     definition = load_files(files)
     with ExitStack() as stack:
         kafka = _start_kafka(options, console, stack)
-        port = free_port()
+        port, learner_port = free_port(), free_port()
         os.environ.update(
             JOURNEY_KAFKA_BOOTSTRAP=kafka.bootstrap,
             JOURNEY_HTTP_PORT=str(port),
+            JOURNEY_LEARNER_PORT=str(learner_port),
+            JOURNEY_LEARNER_KEY_FILE=str(key_file(folder)),
             JOURNEY_LOG_FORMAT="text",
             JOURNEY_INSTANCE="demo",
         )
         connection = connect(os.environ)
         with console.status("topics"):
             create_topics(connection.kafka, connection.topics, partitions=options.partitions)
-        worker = Worker(folder, port)
+        worker = Service("the worker", "run", folder, port)
+        learner = Service("the learner", "learn", folder, learner_port)
+        services = (worker, learner)
         stack.callback(worker.stop)
+        stack.callback(learner.stop)
+        learner.begin()
         _start_worker(worker, files, console)
         # Only now: what is emitted before the worker's first start is history and triggers nothing.
         home.write(
@@ -86,12 +93,13 @@ def run(options: Options, console: Console) -> int:
         stack.callback(traffic.stop)
         traffic.start()
         if options.touchpoints is None:
-            return _watch(options, console, board, traffic, worker)
-        _until_done(console, board, traffic, worker)
+            return _watch(options, console, board, traffic, services)
+        _until_done(console, board, traffic, services)
         traffic.stop()
         board.stop()
-        worker.stop()
-        return _verdict(console, connection, definition)
+        for service in services:
+            service.stop()
+        return _verdict(console, connection, definition, board)
 
 
 def _start_kafka(options: Options, console: Console, stack: ExitStack) -> EmbeddedKafka:
@@ -103,7 +111,7 @@ def _start_kafka(options: Options, console: Console, stack: ExitStack) -> Embedd
     return kafka
 
 
-def _start_worker(worker: Worker, files: list[Path], console: Console) -> None:
+def _start_worker(worker: Service, files: list[Path], console: Console) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -122,23 +130,23 @@ def _start_worker(worker: Worker, files: list[Path], console: Console) -> None:
     console.print(f"The worker is ready; metrics: {worker.metrics}")
 
 
-def _watch(options: Options, console: Console, board: Board, traffic: Traffic, worker: Worker) -> int:
+def _watch(options: Options, console: Console, board: Board, traffic: Traffic, services: Sequence[Service]) -> int:
     """The live view until Ctrl-C."""
-    screen = Screen(board, traffic, options.scale, worker.metrics)
+    screen = Screen(board, traffic, options.scale, services[0].metrics)
     try:
         with Live(screen, console=console, screen=True, refresh_per_second=4):
             while True:
                 time.sleep(0.5)
-                worker.check()
+                _check(services)
                 if traffic.error is not None:
                     raise traffic.error
     except KeyboardInterrupt:
         pass
-    console.print("stopping: customers, worker, Kafka; another start goes on from here")
+    console.print("stopping: customers, learner, worker, Kafka; another start goes on from here")
     return 0
 
 
-def _until_done(console: Console, board: Board, traffic: Traffic, worker: Worker) -> None:
+def _until_done(console: Console, board: Board, traffic: Traffic, services: Sequence[Service]) -> None:
     """All touchpoints produced, processed, and the silences after them decided."""
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), console=console
@@ -146,20 +154,26 @@ def _until_done(console: Console, board: Board, traffic: Traffic, worker: Worker
         task = bar.add_task("touchpoints", total=traffic.limit)
         while not traffic.done.wait(0.5):
             bar.update(task, completed=traffic.produced)
-            worker.check()
+            _check(services)
         bar.update(task, completed=traffic.produced)
     if traffic.error is not None:
         raise traffic.error
     until = time.monotonic() + CAUGHT_UP_S
     while (board.lag is None or board.lag > 0) and time.monotonic() < until:
-        worker.check()
+        _check(services)
         time.sleep(0.5)
     with console.status("silence: the idle clock decides what is due"):
         time.sleep(SETTLE_S)
-        worker.check()
+        _check(services)
 
 
-def _verdict(console: Console, connection: Connection, definition: Definition) -> int:
+def _check(services: Sequence[Service]) -> None:
+    """Raise if one has ended by itself."""
+    for service in services:
+        service.check()
+
+
+def _verdict(console: Console, connection: Connection, definition: Definition, board: Board) -> int:
     settings = connection.settings
     with console.status("replaying log and journal"):
         definitions = published_definitions(settings, connection.topics)
@@ -167,6 +181,10 @@ def _verdict(console: Console, connection: Connection, definition: Definition) -
         comparison = _compared(connection, result)
     for table in tables(result.summary, definition):
         console.print(table)
+    for risk in definition.risks:
+        if (line := quality(board, risk.name)) is not None:
+            rose, fell = board.moves[risk.name, "rose"], board.moves[risk.name, "fell"]
+            console.print(line.append(f"; it rose {rose:,} times and fell {fell:,} times"))
     console.print(str(comparison), markup=False)
     ends = result.summary.triggers
     issued = sum(n for (_, status), n in ends.items() if status == "issued")
@@ -178,10 +196,16 @@ def _verdict(console: Console, connection: Connection, definition: Definition) -
         faults.append("no trigger was cancelled")
     if not comparison.equal:
         faults.append("what was live differs from the replay of log and journal")
+    faults += risk_faults(board)
     for fault in faults:
         console.print(f"[bold red]wrong:[/] {fault}")
     if not faults:
-        console.print(f"[bold green]right:[/] {issued} triggers issued, {cancelled} cancelled, live equals the replay")
+        moved = (
+            f"{sum(board.moves.values()):,} times a risk rose or fell, {sum(board.labels.values()):,} labels matured"
+        )
+        console.print(
+            f"[bold green]right:[/] {issued} triggers issued, {cancelled} cancelled; {moved}; live equals the replay"
+        )
     return 1 if faults else 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.layout import Layout
@@ -16,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.contracts.outputs import Signal, Trigger
-from streams.tools.demo.board import Board
+from streams.tools.demo.board import Board, Move, moved
 from streams.tools.demo.traffic import Traffic
 from streams.tools.tail_lines import SEVERITY_STYLE, STATUS_STYLE
 
-WINDOW_S = 5.0
+WINDOW_S: Final = 5.0
+ARROWS: Final[dict[Move | None, tuple[str, str]]] = {"rose": ("↑", "red"), "fell": ("↓", "green"), None: (" ", "")}
 
 
 def clock(ms: int) -> str:
@@ -40,7 +42,10 @@ class Screen:
     def __rich__(self) -> RenderableType:
         layout = Layout()
         layout.split_column(
-            Layout(self._head(), size=3, name="head"), Layout(name="middle", ratio=2), Layout(name="low", ratio=3)
+            Layout(self._head(), size=3, name="head"),
+            Layout(name="middle", ratio=3),
+            Layout(self._risks(), ratio=3, name="risks"),
+            Layout(name="low", ratio=4),
         )
         layout["middle"].split_row(Layout(self._journeys(), ratio=3), Layout(self._story(), ratio=2))
         layout["low"].split_row(Layout(self._findings()), Layout(self._triggers()))
@@ -105,6 +110,13 @@ class Screen:
             table.add_row(*_finding(signal))
         return Panel(table, title="abandonment and friction, as they are found")
 
+    def _risks(self) -> Panel:
+        table = _lines()
+        for signal in reversed(list(self.board.risks)[-30:]):
+            table.add_row(*_risk(signal))
+        models = [line for risk in self.board.definition.risks if (line := quality(self.board, risk.name)) is not None]
+        return Panel(Group(*models, table), title="risks: they rise and fall, and why")
+
     def _triggers(self) -> Panel:
         table = _lines()
         for trigger in reversed(list(self.board.triggers)[-30:]):
@@ -149,6 +161,34 @@ def _finding(signal: Signal) -> tuple[Text, Text, Text, Text]:
         Text(f"{signal.kind} {signal.name}", SEVERITY_STYLE.get(signal.severity or "", "")),
         Text(stage, "bright_black"),
     )
+
+
+def _risk(signal: Signal) -> tuple[Text, Text, Text, Text]:
+    arrow, style = ARROWS[moved(signal)]
+    return (
+        Text(clock(signal.time), "bright_black"),
+        Text(signal.customer, "bold"),
+        Text.assemble((f"{arrow} ", style), (f"{signal.figures['score']:.0%} ", style), f"{signal.name} {signal.band}"),
+        Text("; ".join(signal.words), "bright_black"),
+    )
+
+
+def quality(board: Board, risk: str) -> Text | None:
+    """One line on the model of a risk, judged by labels that it had not learned yet."""
+    true, false = board.labels[risk, True], board.labels[risk, False]
+    if not true + false:
+        return None
+    text = Text.assemble((risk, "bold"), f"  {true + false:,} labels, {true / (true + false):.0%} came true")
+    model = board.models.get(risk)
+    if model is None:
+        text.append("  no model yet: the stated prior", "yellow")
+        return text
+    figures = model.evaluation
+    text.append(f"  {model.name}@{model.version} ({model.algorithm})", "cyan")
+    if "auc" in figures:
+        text.append(f"  AUC {figures['auc']:.2f}", "green" if figures["auc"] > 0.6 else "yellow")
+        text.append(f", calibration error {figures.get('ece', 0.0):.3f}")
+    return text
 
 
 def _trigger(trigger: Trigger) -> tuple[Text, Text, Text, Text]:

@@ -15,7 +15,7 @@ from streams.contracts.record import Encoded
 from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.tools.replay import log
-from streams.tools.replay.kafka import OUTPUTS, Output, PartitionReplay, ReplayResult
+from streams.tools.replay.kafka import Output, PartitionReplay, ReplayResult
 from streams.worker.changelog import last_marker
 
 PREFIX: Final = 5
@@ -98,7 +98,8 @@ def compare_with_live(settings: Settings, topics: Topics, result: ReplayResult) 
         "decisions": topics.decisions,
         "dead_letters": topics.dead_letters,
     }
-    found = [_compare_log(settings, names[output], output, result.partitions) for output in OUTPUTS]
+    found = [_compare_log(settings, topic, output, result.partitions) for output, topic in names.items()]
+    found.append(_compare_examples(settings, topics.examples, result.partitions))
     found.append(_compare_table(settings, topics.customers, result.partitions))
     for replayed in result.partitions:
         marker = last_marker(settings, topics.state, replayed.partition, lambda: False)
@@ -118,6 +119,15 @@ def _compare_log(
             # Within a chunk the codec's come before the engine's; their order says nothing, their positions do.
             live, ours = sorted(live, key=_identity), sorted(ours, key=_identity)
         compare_records(report, replayed.partition, live, ours)
+    return report
+
+
+def _compare_examples(settings: Settings, topic: str, partitions: Sequence[PartitionReplay]) -> TopicComparison:
+    """All partitions write into one, in an order among themselves that says nothing."""
+    report = TopicComparison(topic)
+    live = sorted((_of_record(record) for record in log.read(settings, topic, 0)), key=_identity)
+    ours = sorted((_of_encoded(e) for p in partitions for e in p.outputs["examples"]), key=_identity)
+    compare_records(report, 0, live, ours)
     return report
 
 

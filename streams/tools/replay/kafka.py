@@ -20,20 +20,23 @@ from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.definitions.model import Definition
 from streams.engine.engine import Engine
+from streams.engine.scoring.scorer import ModelRefused
 from streams.settings import Settings
 from streams.tools.replay import log
 from streams.tools.replay.log import LogRecord
+from streams.tools.replay.models import ModelAbsent, ModelSource, published_models
 from streams.tools.replay.summary import Summary
 from streams.worker.changelog import last_marker
 from streams.worker.marker import Marker
+from streams.worker.processing import version_of
 
 CHUNK: Final = 1_000
 """Touchpoints for each call of the engine; any number gives the same outputs."""
 
 DefinitionSource = Callable[[int], Definition]
 """Number -> the definition that was published under it."""
-Output = Literal["signals", "triggers", "decisions", "dead_letters"]
-OUTPUTS: Final[tuple[Output, ...]] = ("signals", "triggers", "decisions", "dead_letters")
+Output = Literal["signals", "triggers", "decisions", "dead_letters", "examples"]
+OUTPUTS: Final[tuple[Output, ...]] = ("signals", "triggers", "decisions", "dead_letters", "examples")
 
 
 class ReplayError(ValueError):
@@ -96,12 +99,13 @@ def replay_kafka(
     done: list[PartitionReplay] = []
     summary: Summary | None = None
     customers: set[bytes] = set()
+    models = published_models(settings, topics, reading.schemas)
     for partition in range(partitions):
         marker = last_marker(settings, topics.state, partition, lambda: False)
         if marker is None:
             continue
         run = _Partition(settings, topics, definitions, reading, partition, partitions, marker)
-        run.keep = keep == "encoded"
+        run.models, run.keep = models, keep == "encoded"
         summary = run.summary = summary or Summary.of(run.engine.definition)
         run.customers, run.each, run.progress = customers, each, progress
         run.run()
@@ -119,6 +123,7 @@ class _Partition:
     customers: set[bytes]
     each: Callable[[Outputs, Sequence[DeadLetter]], None] | None
     progress: Callable[[int, int], None] | None
+    models: ModelSource
     keep = True
 
     def __init__(
@@ -155,19 +160,32 @@ class _Partition:
         )
 
     def _journal(self) -> deque[JournalLine]:
-        """The lines that the marker covers; later ones belong to a transaction after it."""
-        lines: deque[JournalLine] = deque()
+        """The lines that the marker covers; later ones belong to a transaction after it.
+
+        Lines lie in the order of their transactions: what comes before a line that is covered is covered, too.
+        """
         reader = OutputReader(self.schemas)
-        for record in log.read(self.settings, self.topics.journal, self.partition):
-            line = reader.read(JournalLine, record.value or b"")
-            later = line.after_offset > self.marker.offset
-            if line.kind == "idle":
-                later = later or line.value["to"] > (self.marker.watermark or 0)
-            elif line.kind == "definition":
-                later = later or line.value["number"] > self.marker.definition
-            if not later:
-                lines.append(line)
-        return lines
+        records = log.read(self.settings, self.topics.journal, self.partition)
+        lines = [reader.read(JournalLine, record.value or b"") for record in records]
+        kept = len(lines)
+        while kept and self._is_later(lines[kept - 1]):
+            kept -= 1
+        # What was stale tells nothing by itself, and does no harm.
+        return deque(lines[:kept] + [line for line in lines[kept:] if line.kind == "stale"])
+
+    def _is_later(self, line: JournalLine) -> bool:
+        """Or, of a stale trigger, it cannot be told."""
+        marker = self.marker
+        if line.after_offset != marker.offset:
+            return line.after_offset > marker.offset
+        match line.kind:
+            case "idle":
+                return bool(line.value["to"] > (marker.watermark or 0))
+            case "definition":
+                return bool(line.value["number"] > marker.definition)
+            case "model":
+                return version_of(line.value["model"]) > version_of(marker.models.get(line.value["risk"], ""))
+        return line.kind == "stale"
 
     def run(self) -> None:
         if (first := log.first_offset(self.settings, self.topics.touchpoints, self.partition)) > self.begins:
@@ -200,8 +218,16 @@ class _Partition:
                 self._take(self.engine.advance(line.value["to"], None))
             elif line.kind == "definition":
                 self._take(self.engine.adopt(self.definitions(line.value["number"])))
+            elif line.kind == "model":
+                self._adopt(line.value["model"])
             elif line.kind != "stale":
                 raise ReplayError(f"a journal line of the kind {line.kind!r}: written by a newer version")
+
+    def _adopt(self, model: str) -> None:
+        try:
+            self._take(self.engine.adopt_model(self.models(model)))
+        except (ModelAbsent, ModelRefused) as error:
+            raise ReplayError(str(error)) from error
 
     def _process(self, chunk: list[LogRecord]) -> None:
         if not chunk:
@@ -243,6 +269,7 @@ class _Partition:
         kept["triggers"].extend(map(encoder.trigger, outputs.triggers))
         kept["decisions"].extend(map(encoder.decision, outputs.decisions))
         kept["dead_letters"].extend(map(encoder.dead_letter, letters))
+        kept["examples"].extend(map(encoder.example, outputs.examples))
         for profile, view in outputs.customers.items():
             encoded = encoder.customer_forgotten(profile) if view is None else encoder.customer(view)
             self.replay.customers[profile.encode()] = encoded

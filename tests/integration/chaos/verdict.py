@@ -24,8 +24,9 @@ def signal_counts(bootstrap: str, topics: Topics) -> Counter[tuple[str, str]]:
     return counts
 
 
-def compare(bootstrap: str, topics: Topics) -> Comparison:
-    settings = load({"JOURNEY_KAFKA_BOOTSTRAP": bootstrap, "JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix})
+def compare(bootstrap: str, topics: Topics, **more: str) -> Comparison:
+    names = {"JOURNEY_KAFKA_BOOTSTRAP": bootstrap, "JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix}
+    settings = load(names | more)
     known = {one.number: one.sources for one in published(settings, topics)}
 
     def definition(number: int) -> Definition:

@@ -13,7 +13,7 @@ from streams.definitions.load import DefinitionFaults, load_files, load_texts, s
 from streams.definitions.model import DAY_MS, Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
 from streams.definitions.table import duration_ms
 
-SHOP, SERVICE = shipped("shop"), shipped("service")
+SHOP, VISIT, SERVICE = shipped("shop"), shipped("visit"), shipped("service")
 SMALL = """\
 version: 1
 journeys:
@@ -34,7 +34,10 @@ def one(items: tuple[object, ...], name: str) -> object:
     return next(item for item in items if getattr(item, "name", None) == name)
 
 
-@pytest.mark.parametrize("paths", [[SHOP], [SERVICE], [SHOP, SERVICE], [SERVICE, SHOP]])
+@pytest.mark.parametrize(
+    "paths",
+    [[SHOP], [SERVICE], [SHOP, SERVICE], [SERVICE, SHOP], [SHOP, VISIT], [VISIT, SERVICE, SHOP]],
+)
 def test_shipped_definitions_have_neither_fault_nor_warning(paths: list[Path]) -> None:
     assert load_files(paths).warnings == ()
 

@@ -41,7 +41,7 @@ def without_default_cool_downs(definition: Any) -> Any:
 
 
 def test_every_duration_is_divided(tmp_path: Path) -> None:
-    originals = [shipped("shop"), shipped("service")]
+    originals = [shipped("shop"), shipped("visit"), shipped("service")]
     before = without_default_cool_downs(load_files(originals))
     after = without_default_cool_downs(load_files(scaled_files(originals, SCALE, tmp_path)))
     old, new = durations(before), durations(after)

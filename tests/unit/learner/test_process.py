@@ -17,6 +17,7 @@ from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.definitions.model import Definition, EventRef, Pipeline, Risk
 from streams.definitions.model import Learning as LearningRules
+from streams.engine.scoring.scorer import ModelRefused
 from streams.learner.process import chunks
 from streams.learner.process.examples import ExampleCodec, Refusal
 from streams.learner.process.learning import Kept, Learning, kept_by, taught
@@ -244,6 +245,25 @@ def test_old_models_are_taken_back_when_no_journal_names_them_any_more() -> None
     process.commit(process.feed([record(61, example(61), T0 + 31 * DAY)]))
     assert [key for key, value in process.models if value is None] == keys[:-1]
     assert process.tally.taken_back == {"churn": len(keys) - 1}
+
+
+def test_a_state_of_another_key_is_refused_and_can_be_given_up_without_giving_a_version_twice() -> None:
+    process = Process()
+    process.commit(process.feed(RECORDS[:60]))
+    before = len(process.models)
+    marker = markers.decode(process.state[markers.KEY])
+    kept, known = kept_by(marker), process.definitions.loaded(1)
+    with pytest.raises(ModelRefused, match="another key"):
+        taught(known, process.state, kept, KEY[::-1] + b"!")
+    school = taught(known, {}, kept, KEY[::-1] + b"!")
+    process.learning = Learning(0, process.runtime, school, kept, marker, None)
+    process.learning.unwritten = set(school.learners)
+    process.commit(process.learning.refresh())
+    assert taught(known, process.state, kept_by(markers.decode(process.state[markers.KEY])), KEY[::-1] + b"!")
+    process.commit(process.feed([record(60 + n, example(60 + n)) for n in range(30)]))
+    versions = [int((key or b"").rpartition(b"@")[2]) for key, _ in process.models]
+    assert versions == list(range(1, len(versions) + 1))
+    assert len(versions) > before
 
 
 def test_where_journals_are_kept_for_ever_so_are_models() -> None:

@@ -1,7 +1,12 @@
-"""The demo's worker: the same ``journey run`` as in production, as a child process that ends with the demo."""
+"""The demo's worker and learner: the same commands as in production, as child processes that end with the demo.
+
+Owns the processes, and the key that the two share: made once for a data folder, and readable by its owner alone.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -15,23 +20,28 @@ from streams.tools.embedded.process import Process
 READY_S = 90.0
 
 
-class Worker:
-    """Settings come from the demo's own environment."""
+class Service:
+    """One of them. Settings come from the demo's own environment."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, name: str, command: str, folder: Path, port: int) -> None:
         self.metrics = f"http://127.0.0.1:{port}/metrics"
         self._ready = f"http://127.0.0.1:{port}/readyz"
-        self._process = Process("the worker", folder / "worker.log")
+        self._command = command
+        self._process = Process(name, folder / f"{name.removeprefix('the ')}.log")
+
+    def begin(self, definitions: Sequence[Path] = ()) -> None:
+        """Start it, and wait for nothing."""
+        arguments = [sys.executable, "-m", "streams", self._command]
+        for file in definitions:
+            arguments += ["--definition", str(file)]
+        self._process.start(arguments)
 
     def start(self, definitions: Sequence[Path], recovering: Callable[[int], None]) -> None:
         """Return when it has its partitions and their state; an EmbeddedError tells its last words.
 
         ``recovering`` hears how many records of the state are still to be read.
         """
-        arguments = [sys.executable, "-m", "streams", "run"]
-        for file in definitions:
-            arguments += ["--definition", str(file)]
-        self._process.start(arguments)
+        self.begin(definitions)
 
         def ready() -> bool:
             if self._is_ready():
@@ -70,3 +80,13 @@ class Worker:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+def key_file(folder: Path) -> Path:
+    """The file with the learner's key, made if there is none: what was learned in that folder is signed with it."""
+    file = folder / "learner.key"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+            out.write(secrets.token_hex(32) + "\n")
+    return file
