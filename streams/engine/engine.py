@@ -13,7 +13,7 @@ import msgspec
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import actions, adoption, application, clock, contents, satisfaction, segments, sessions
+from streams.engine import actions, adoption, application, clock, contents, satisfaction, sessions
 from streams.engine.admission import misrouted
 from streams.engine.plan import Plan, Route
 from streams.engine.state import Profile, fingerprint, measure, remember, seen_key
@@ -219,6 +219,7 @@ class Engine:
         self._step.facts.time = self.plan.time
         if definition.digest != old.definition.digest:
             for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
+                stored = profile_id in self.store.cold
                 p = self.store.get(profile_id)
                 assert p is not None  # noqa: S101
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
@@ -227,6 +228,8 @@ class Engine:
                 application.conclude(self._step)
                 if self._recount(p) < known or changed:
                     self.store.touched[profile_id] = p
+                elif stored:
+                    self.store.cool(p)
         return self._end()
 
     # -- what is stored ----------------------------------------------------------------------------------------------
@@ -301,7 +304,7 @@ class Engine:
         facts.event_type = route.event
         facts.event_actor = actor
         self.store.touched[p.id] = p
-        remember(p, event, t, fingerprint(tp))
+        remember(p, event, t, fingerprint(tp), step.watermark)
         p.arrivals += 1
         name = tp.event_id
         p.room -= route.grows + route.keeps * (len(name) if name.isascii() else 4 * len(name))
@@ -333,7 +336,7 @@ class Engine:
             actions.hear(step)
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
             satisfaction.observe(step, tp)
-        segments.observe(step)
+        application.regroup(step)
         if step.found or step.view:
             application.conclude(step)
 
@@ -396,7 +399,7 @@ class Engine:
         if step.dirty:
             if p.open:
                 application.run_unnamed(step)
-            segments.observe(step)
+            application.regroup(step)
         if step.found or step.view:
             application.conclude(step)
         if p.room < 0:
