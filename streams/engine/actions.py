@@ -100,7 +100,7 @@ def _gates(step: Step, plan: ActionPlan, signal: Signal) -> tuple[Candidate, Iss
     value = action.value
     if not isinstance(value, (int, float)):
         found = value.value(step.facts)
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 <= found < inf:
             candidate.closed_by = "value"
             return candidate, None
         value = float(found)
@@ -295,7 +295,7 @@ def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) ->
         if issued.due >= 0 and t <= issued.due and (goal or named or (key is not None and key in progressed)):
             end(step, issued, "cancelled", "late", t)
         elif goal:
-            if issued.outcome in REACHED and t > issued.outcome_at:
+            if 0 <= issued.reached_at < t:
                 end(step, issued, "fulfilled", None, t)
             else:
                 end(step, issued, "cancelled", "goal_reached", t)
@@ -320,12 +320,11 @@ def hear(step: Step) -> None:
         if issued.trigger.trigger_id == tp.trigger_id:
             if outcome in FREEING:
                 issued.freed = True
-            if outcome in REACHED and issued.outcome not in REACHED:
+            if outcome in REACHED and (issued.reached_at < 0 or step.t < issued.reached_at):
+                issued.reached_at = step.t
+            if issued.outcome is None or step.t >= issued.outcome_at:
                 issued.outcome = outcome
                 issued.outcome_at = step.t
-            elif issued.outcome not in REACHED:
-                issued.outcome = outcome
-                issued.outcome_at = max(issued.outcome_at, step.t)
             step.view = True
             return
 

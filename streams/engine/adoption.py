@@ -61,6 +61,9 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
     changed = _windows(step, old, new) or changed
     if p.risks or p.activity is not None:
         changed = scores.adopt(step, old.risks, new.risks) or changed
+    for name in [n for n in p.anniversaries if n not in new.anniversaries]:
+        del p.anniversaries[name]
+        changed = True
     for name in new.anniversaries:
         if name not in p.anniversaries and p.first_seen != NEVER:
             years = 1

@@ -22,7 +22,9 @@ def learn(step: Step, route: Route) -> None:
     tp = step.tp
     t = step.t
     if route.handler is not None:
-        bits = route.handler(p, tp, t, p.last_seen - step.plan.time.allowed_lateness_ms)
+        # Behind the customer's own newest, unless somebody's clock is ahead of time.
+        settled = min(p.last_seen - step.plan.time.allowed_lateness_ms, step.watermark)
+        bits = route.handler(p, tp, t, settled)
         step.dirty |= bits
         if bits & facts.CONTACTS:
             step.view = True
@@ -71,6 +73,14 @@ def run_unnamed(step: Step) -> None:
         journeys.leave_where_due(step)
     if step.counting and step.plan.watches_touchpoints:
         friction.watch_touchpoints(step)
+
+
+def regroup(step: Step) -> None:
+    """Segments, and the stages that are left because of them or of how the customer feels."""
+    segments.observe(step)
+    if step.dirty & step.plan.leave_reads & (facts.SATISFACTION | facts.SEGMENTS) and step.p.open:
+        journeys.leave_where_due(step)
+        segments.observe(step)
 
 
 def progress(step: Step, route: Route) -> set[str]:

@@ -5,7 +5,7 @@ Owns the order (due, customer, rule) and the heap's upkeep; ``timers.py`` knows 
 
 from __future__ import annotations
 
-from streams.engine import application, segments
+from streams.engine import application
 from streams.engine.routes import Route
 from streams.engine.state import Profile, measure
 from streams.engine.step import Step
@@ -80,7 +80,7 @@ class Due:
         if step.dirty:
             if p.open:
                 application.run_unnamed(step)
-            segments.observe(step)
+            application.regroup(step)
         if step.found or step.view:
             application.conclude(step)
         if p.room < 0:

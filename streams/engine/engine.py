@@ -13,7 +13,7 @@ import msgspec
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import actions, adoption, application, clock, satisfaction, segments, sessions
+from streams.engine import actions, adoption, application, clock, satisfaction, sessions
 from streams.engine.admission import misrouted
 from streams.engine.due import Due
 from streams.engine.plan import Plan
@@ -244,6 +244,7 @@ class Engine:
         self._step.models = kept(self.plan, self._step.models)
         if definition.digest != old.definition.digest:
             for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
+                stored = profile_id in self.store.cold
                 p = self.store.get(profile_id)
                 assert p is not None  # noqa: S101
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
@@ -252,6 +253,8 @@ class Engine:
                 application.conclude(self._step, scored=False)
                 if self._due.recount(p) < known or changed:
                     self.store.touched[profile_id] = p
+                elif stored:
+                    self.store.cool(p)
         return self._end()
 
     def adopt_model(self, scorer: Scorer) -> Outputs:
@@ -346,7 +349,7 @@ class Engine:
         facts.event_type = route.event
         facts.event_actor = actor
         self.store.touched[p.id] = p
-        remember(p, event, t, fingerprint(tp))
+        remember(p, event, t, fingerprint(tp), step.watermark)
         p.arrivals += 1
         name = tp.event_id
         p.room -= route.grows + route.keeps * (len(name) if name.isascii() else 4 * len(name))
@@ -375,7 +378,7 @@ class Engine:
             actions.hear(step)
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
             satisfaction.observe(step, tp)
-        segments.observe(step)
+        application.regroup(step)
         if step.found or step.view:
             application.conclude(step)
 

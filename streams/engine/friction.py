@@ -29,7 +29,7 @@ def observe(step: Step, route: Route) -> None:
     for rule, k, where in route.sequences:
         if rule is not done and step.holds(where) and _sequence(step, rule, k):
             done = rule
-    if route.presets and step.counting and step.p.session_start:
+    if route.presets and step.counting and 0 < step.p.session_start <= step.t:
         _click(step, route)
 
 

@@ -26,3 +26,4 @@ def observe(step: Step) -> None:
             step.find("segment_left", name)
         step.view = True
         dirty |= facts.SEGMENTS
+        step.dirty |= facts.SEGMENTS

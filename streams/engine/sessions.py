@@ -38,7 +38,8 @@ def touch(step: Step) -> None:
         if step.plan.session_timer:
             step.arm(end_of(step, p))
         tidy(step)
-    p.session_touchpoints += 1
+    if p.session_start and t >= p.session_start:
+        p.session_touchpoints += 1
     p.touchpoints += 1
     if step.facts.event_actor == CUSTOMER:
         p.own_touchpoints += 1

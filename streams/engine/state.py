@@ -89,10 +89,13 @@ class Issued(msgspec.Struct, array_like=True, gc=False):
     due: int = -1
     """Due time of the deadline that caused it; -1: no deadline did."""
     outcome: str | None = None
+    """The newest, with its time."""
     outcome_at: int = 0
     freed: bool = False
     """Its channel is free again: it was sent, delivered or could not be sent."""
     session_end: bool = False
+    reached_at: int = -1
+    """When it first reached the customer; -1: not that it is known."""
 
 
 class Profile(msgspec.Struct, array_like=True, gc=False):
@@ -259,12 +262,12 @@ def fingerprint(tp: Touchpoint) -> int:
     return zlib.crc32(_encoder.encode((tp.type, tp.occurred_at, tp.value, tp.actor, tp.channel, tp.properties)))
 
 
-def remember(p: Profile, key: bytes, t: int, crc: int) -> None:
-    """Note an id; forget the oldest beyond ``SEEN`` ids or 24 h of event time."""
+def remember(p: Profile, key: bytes, t: int, crc: int, watermark: int) -> None:
+    """Note an id; forget the oldest beyond ``SEEN`` ids, or 24 h behind the watermark (a clock may be ahead of it)."""
     seen = p.seen
     seen[key] = t // 60_000 << 32 | crc
     first = next(iter(seen))
-    oldest = (p.last_seen // 60_000 - SEEN_MINUTES) << 32
+    oldest = (watermark // 60_000 - SEEN_MINUTES) << 32
     while (len(seen) > SEEN or seen[first] < oldest) and first != key:
         del seen[first]
         first = next(iter(seen))

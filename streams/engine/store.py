@@ -125,10 +125,14 @@ class Store:
     def _cool(self) -> None:
         """Keep the half that was loaded last as objects."""
         for profile_id in list(self.hot)[: len(self.hot) - self.limit // 2]:
-            self._counted.pop(profile_id, None)
-            blob = encode(self.hot.pop(profile_id))
-            self.cold[profile_id] = blob
-            self.cold_bytes += len(blob)
+            self.cool(self.hot[profile_id])
+
+    def cool(self, p: Profile) -> None:
+        """Keep it as bytes; it must have no changes that are not taken yet."""
+        del self.hot[p.id]
+        self._counted.pop(p.id, None)
+        blob = self.cold[p.id] = encode(p)
+        self.cold_bytes += len(blob)
 
     def restore(self, records: dict[bytes, bytes]) -> None:
         skip = len(KEY_PREFIX)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams.contracts.limits import Limits, Refused, check
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.touchpoint import RESERVED_PREFIX, Properties, Touchpoint
 
@@ -73,18 +74,26 @@ def made(types: Sequence[str], now_ms: int, fields: Mapping[str, Any]) -> list[T
             near = get_close_matches(name, FIELDS, n=1)
             raise EmitError(f"{name} is no field of a touchpoint" + (f"; did you mean {near[0]}?" if near else "."))
     for type_ in types:
-        if not type_ or type_.startswith(RESERVED_PREFIX):
+        if not type_:
+            raise EmitError("An event without a name cannot be emitted.")
+        if type_.startswith(RESERVED_PREFIX):
             raise EmitError(f"{type_!r} cannot be emitted: types that begin with journey. are commands of the workers.")
     first = now_ms - len(types) + 1
     try:
-        return [
+        touchpoints = [
             msgspec.convert(
                 {**fields, "event_id": str(uuid.uuid4()), "type": type_, "occurred_at": first + n}, Touchpoint
             )
             for n, type_ in enumerate(types)
         ]
+        for touchpoint in touchpoints:
+            # What a worker would put aside as a dead letter is told here, to whoever can mend it.
+            check(msgspec.structs.asdict(touchpoint), Limits(), frozenset(), "malformed")
     except msgspec.ValidationError as error:
         raise EmitError(f"A value does not fit the contract: {error}") from error
+    except Refused as refused:
+        raise EmitError(f"A value does not fit the contract: {refused.detail} ({refused.reason})") from refused
+    return touchpoints
 
 
 def emit(

@@ -37,16 +37,24 @@ def tables(summary: Summary, definition: Definition) -> Iterator[RenderableType]
     for name, journey in summary.journeys.items():
         yield _journey(name, journey, targets.get(name))
     if summary.other:
-        yield _counter("Other signals", ("kind", "name", "signals"), summary.other)
+        yield _counter("Other signals", ("kind", "name", "signals"), dict(sorted(summary.other.items())))
     if summary.triggers:
-        yield _counter("Triggers", ("action", "status", "records"), summary.triggers)
+        triggers = dict(sorted(summary.triggers.items(), key=_life))
+        yield _counter("Triggers", ("action", "status", "records"), triggers)
     if summary.decisions:
-        yield _counter("Decisions", ("outcome", "reason", "decisions"), summary.decisions)
+        decisions = dict(sorted(summary.decisions.items()))
+        yield _counter("Decisions", ("outcome", "reason", "decisions"), decisions)
     if summary.refused:
         yield _counter("Dead letters", ("reason", "rows"), {(reason,): n for reason, n in summary.refused.items()})
     if summary.unused:
         most = summary.unused.most_common(UNUSED_SHOWN)
         yield _counter("Events that no definition uses", ("event", "touchpoints"), {(name,): n for name, n in most})
+
+
+def _life(row: tuple[tuple[str, str], int]) -> tuple[str, bool, str]:
+    """By action; what was issued before what became of it."""
+    action, status = row[0]
+    return action, status != "issued", status
 
 
 def _time(ms: int | None) -> str:

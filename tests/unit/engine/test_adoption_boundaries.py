@@ -285,3 +285,25 @@ def test_sessions_whose_end_a_new_definition_asks_for_end_though_it_has_passed()
         watermarks.append(run.engine.watermark)
     assert watermarks == [T0 + 1 * H + 30 * S, T0 + 1 * H + 31 * M + 1], "c's session has ended, then that of x"
     assert run.engine.next_due_ms == T0 + 400 * D + 1
+
+
+def test_milestone_that_was_gone_for_years_does_not_say_them_when_it_comes_back() -> None:
+    with_year = BEFORE + "milestones: [{name: year, anniversary_of: first_seen}]\n"
+    run = Run(with_year)
+    run.hear(touchpoint(0, "page"))
+    run.adopt(BEFORE)
+    run.hear(touchpoint(380 * D, "page"), touchpoint(760 * D, "page"))
+    run.adopt(with_year)
+    run.until(1097 * D)
+    assert [(s.time - T0, s.figures) for s in run.named("year")] == [(1096 * D, {"years": 3})]
+
+
+def test_adoption_keeps_as_bytes_what_it_does_not_change() -> None:
+    run = Run(BEFORE, hot_profiles=10)
+    run.hear(*(touchpoint(n, "page", f"c{n}") for n in range(100)))
+    run.save()
+    run.adopt(BEFORE + "satisfaction: {fall: 0.4}\n")
+    assert len(run.engine.store.hot) <= 10
+    assert run.engine.profiles == 100
+    run.until(500 * D)
+    assert run.engine.profiles == 0

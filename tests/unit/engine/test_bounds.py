@@ -84,6 +84,15 @@ def test_ids_older_than_a_day_are_freed() -> None:
     assert len(profile.seen) == 2
 
 
+def test_a_clock_that_is_ahead_makes_no_id_forgotten_before_its_duplicate_is_too_late() -> None:
+    run = Run(SHOP)
+    run.hear(touchpoint(0, "Product Added", event_id="1", record_time=T0))
+    for n in range(2):
+        run.hear(touchpoint(24 * H + 4 * M + n, "page", record_time=T0 + 24 * H - 1 * M))
+    run.hear(touchpoint(0, "Product Added", event_id="1", record_time=T0 + 24 * H - 1 * M))
+    assert (run.totals["duplicate"], run.totals["too_late"]) == (1, 0)
+
+
 def test_deduplication_survives_a_restart() -> None:
     run = Run(SHOP)
     run.hear(touchpoint(0, "page"))
@@ -309,6 +318,19 @@ def test_lifetime_value_stays_within_what_can_be_stored() -> None:
     run.hear(*(touchpoint(100 + n, "Order Refunded", value=1e12) for n in range(40)))
     run.restart()
     assert run.engine.profiles == 1
+
+
+def test_a_clock_that_is_ahead_does_not_make_a_cart_forget_what_was_added_when() -> None:
+    """The company's event of four minutes ahead: what was added before the order and after it is still told apart."""
+    run = Run(SHOP + 'segments: {one: {where: "cart.items == 1"}, two: {where: "cart.items == 2"}}\n')
+    run.hear(touchpoint(4 * M, "Stock Counted", actor="company", record_time=T0))
+    for t in (10 * S, 40 * S):
+        run.hear(touchpoint(t, "Product Added", product_id="p", record_time=T0 + t))
+    run.hear(touchpoint(30 * S, "Order Completed", record_time=T0 + 41 * S))
+    assert [(s.kind, s.name) for s in run.signals if "segment" in s.kind][-2:] == [
+        ("segment_entered", "one"),
+        ("segment_left", "two"),
+    ]
 
 
 # -- forgetting ------------------------------------------------------------------------------------------------------

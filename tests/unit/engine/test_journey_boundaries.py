@@ -335,3 +335,29 @@ def test_several_journeys_of_one_customer_stand_side_by_side() -> None:
     assert [(s.kind, s.journey) for s in run.signals if s.kind in ("stage_entered", "goal_reached")] == [
         ("stage_entered", "purchase"), ("stage_entered", "app"), ("goal_reached", "app"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", ["satisfaction.nps >= 0 && satisfaction.nps < 5", "'unhappy' in segments"])
+def test_stage_is_left_for_what_the_customer_feels_and_for_segments_too(condition: str) -> None:
+    run = Run(
+        SHOP.replace("cart.items == 0", condition)
+        + 'segments: {unhappy: {where: "satisfaction.nps >= 0 && satisfaction.nps < 5"}}\n'
+    )
+    run.hear(touchpoint(0, "Product Viewed"), touchpoint(1 * M, "Product Added"))
+    run.hear(touchpoint(2 * M, "Survey Answered", survey="nps", score=1.0))
+    assert left(run) == [("browsing", "advanced", 1 * M), ("cart", "leave_when", 2 * M)]
+
+
+def test_segment_of_a_stage_that_is_left_for_a_segment_is_left_with_it() -> None:
+    run = Run(
+        SHOP.replace("cart.items == 0", "'unhappy' in segments")
+        + "segments:\n"
+        + '  unhappy: {where: "satisfaction.nps >= 0 && satisfaction.nps < 5"}\n'
+        + "  buying: {where: \"stages.purchase == 'cart'\"}\n"
+    )
+    run.hear(touchpoint(0, "Product Viewed"), touchpoint(1 * M, "Product Added"))
+    run.hear(touchpoint(2 * M, "Survey Answered", survey="nps", score=1.0))
+    assert [(s.kind, s.time - T0) for s in run.named("buying")] == [
+        ("segment_entered", 1 * M),
+        ("segment_left", 2 * M),
+    ]

@@ -287,3 +287,12 @@ def test_alias_is_translated_wherever_it_arrives() -> None:
     view = run.customers["c"]
     assert view is not None
     assert view.last_touchpoints[0].type == "Message Sent"
+
+
+def test_late_touchpoint_of_an_earlier_session_does_not_count_in_this_one() -> None:
+    run = Run(SESSIONS)
+    run.hear(touchpoint(0, "page"), touchpoint(2 * H, "page"), touchpoint(2 * H + M, "page"))
+    run.hear(touchpoint(10 * M, "screen"))
+    assert run.named("third") == []
+    run.hear(touchpoint(2 * H + 2 * M, "page"))
+    assert [s.time - T0 for s in run.named("third")] == [2 * H + 2 * M]

@@ -337,3 +337,20 @@ def test_trigger_survives_a_restart_and_ends_the_same() -> None:
     run.restart()
     run.hear(touchpoint(40 * M, "Order Completed"))
     assert end(run) == ("fulfilled", None, 40 * M)
+
+
+def test_goal_after_the_first_of_several_outcomes_fulfils_whatever_their_order() -> None:
+    run = issued()
+    told(run, 50 * M, "opened")
+    told(run, 40 * M, "delivered")
+    run.hear(touchpoint(45 * M, "Order Completed"))
+    assert end(run) == ("fulfilled", None, 45 * M)
+
+
+def test_view_shows_the_newest_outcome() -> None:
+    run = issued()
+    for t, outcome in ((40, "delivered"), (50, "clicked"), (45, "opened")):
+        told(run, t * M, outcome)
+    view = run.customers["c"]
+    assert view is not None
+    assert [t.outcome for t in view.open_triggers] == ["clicked"]

@@ -49,12 +49,16 @@ def test_touchpoints_are_a_millisecond_apart_and_end_now() -> None:
     ("types", "fields", "says"),
     [
         (["A"], {}, "--anonymous"),
-        ([""], {"customer_id": "me"}, "cannot be emitted"),
+        ([""], {"customer_id": "me"}, "without a name cannot be emitted"),
         (["journey.import_ended"], {"customer_id": "me"}, "cannot be emitted"),
         (["A"], {"customer_id": "me", "offset": 1}, "offset is no field"),
         (["A"], {"customer_id": "me", "event_id": "e"}, "event_id is no field"),
         (["A"], {"customer_id": "me", "curency": "EUR"}, "did you mean currency"),
         (["A"], {"customer_id": "me", "value": "much"}, "does not fit the contract"),
+        (["A"], {"customer_id": "me", "value": float("nan")}, "value is not a finite number"),
+        (["A"], {"customer_id": "x" * 513}, "customer_id has 513 characters, the limit is 512"),
+        (["A"], {"customer_id": "me", "properties": {"a": {"b": 1}}}, "does not fit the contract"),
+        (["A"], {"customer_id": "me", "properties": {"a": 1 << 64}}, "does not fit into 64 bits"),
     ],
 )
 def test_what_cannot_be_a_touchpoint_is_refused(types: list[str], fields: dict[str, Any], says: str) -> None:
