@@ -15,8 +15,9 @@ from streams.contracts.outputs import Candidate, Decision, Signal, Trigger
 from streams.definitions.model import Action, Channel
 from streams.engine import sessions
 from streams.engine.facts import in_session
-from streams.engine.plan import ActionPlan, Route
-from streams.engine.state import TRIGGERS, Issued, Profile, last
+from streams.engine.routes import ActionPlan, Route
+from streams.engine.scoring.state import SUM_BYTES
+from streams.engine.state import TRIGGER_BYTES, TRIGGERS, Issued, Profile, last, weight
 from streams.engine.step import Step, derived_id, instance_key
 
 FREEING: Final = frozenset(
@@ -149,7 +150,7 @@ def consented(p: Profile, channel: Channel, action: Action) -> bool:
 def _issue(
     step: Step, action: Action, candidate: Candidate, signal: Signal, due: int, held: Issued | None, decision: Decision
 ) -> str:
-    """Issue the trigger, or say why not: warm_up or stale."""
+    """Issue the trigger, or say why not: warm_up, session_over, stale or too_large."""
     p = step.p
     if signal.historical:
         return "warm_up"
@@ -165,14 +166,19 @@ def _issue(
     if step.now_ms is not None and expires <= step.now_ms:
         step.out.stale.append(trigger_id)
         return "stale"
+    trigger = _trigger(step, action, candidate, signal, trigger_id, expires)
+    size = weight(trigger)
+    if size + sum(weight(issued.trigger) for issued in p.triggers if issued is not held) > TRIGGER_BYTES:
+        return "too_large"
+    p.room -= size + 100
     decision.trigger_id = trigger_id
     if held is not None:
         end(step, held, "cancelled", "replaced", signal.time, replaced_by=trigger_id)
-    trigger = _trigger(step, action, candidate, signal, trigger_id, expires)
     p.triggers.append(Issued(trigger, due, session_end=action.expires_after_ms is None))
     step.out.triggers.append(trigger)
     if p.activity is not None:
         p.activity.add("issued", signal.time)
+        p.room -= SUM_BYTES
     if action.expires_after_ms is not None:
         step.arm(expires)
     else:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from streams.contracts.outputs import LastTouchpoint
 from streams.contracts.touchpoint import AGENT, Touchpoint
 from streams.engine import actions, contents, deadlines, facts, friction, journeys, segments
-from streams.engine.plan import Route
+from streams.engine.routes import Route
 from streams.engine.scoring import activity, labels, scores
-from streams.engine.state import TRAIL, Profile, set_last
+from streams.engine.state import CHANNEL, TRAIL, Profile, set_last
 from streams.engine.step import Step, instance_key
 from streams.engine.views import view
 
@@ -152,10 +152,9 @@ def forget(step: Step) -> None:
 
 def together(p: Profile, tp: Touchpoint) -> bool:
     """An agent's touchpoint in a contact of this customer that is open."""
-    contact = tp.contact_id
+    contact, case = contents.contact_of(tp)
     if contact is not None and contact in p.contacts:
         return True
-    case = tp.case_id
     return case is not None and any(case in (k, c.case_id) for k, c in p.contacts.items())
 
 
@@ -178,7 +177,13 @@ def tells(tp: Touchpoint) -> bool:
 
 def append_trail(p: Profile, tp: Touchpoint, t: int, event: str, actor: str) -> None:
     trail = p.trail
-    step = LastTouchpoint(event, t, tp.channel, tp.event_id, actor)
+    channel = tp.channel
+    if channel is not None and len(channel) > 16:
+        channel = channel[:CHANNEL]
+        p.room -= 4 * len(channel)
+    if len(actor) > CHANNEL:
+        actor = actor[:CHANNEL]
+    step = LastTouchpoint(event, t, channel, tp.event_id, actor)
     if not trail or t >= trail[-1].occurred_at:
         trail.append(step)
     else:

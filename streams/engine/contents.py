@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine import facts
-from streams.engine.state import CART, CONTACTS, TRAITS, Contact, Profile, set_last, settle
+from streams.engine.state import CART, CHANNEL, CONTACT, CONTACTS, TRAITS, Contact, Profile, set_last, settle
 
-CONTACT: Final = "contact\x1f"
+CONTACT_KEY: Final = "contact\x1f"
 """Before a contact's id among what is settled: it has ended, and its start may still arrive."""
 LARGEST: Final = 1e12
 """Amounts and quantities beyond it are taken for faults of the producer."""
@@ -161,37 +161,48 @@ def _page(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     return facts.LAST
 
 
+def contact_of(tp: Touchpoint) -> tuple[str | None, str | None]:
+    """(contact, or the case where that is not given; case), as they are kept."""
+    contact, case = tp.contact_id, tp.case_id
+    contact = contact[:CONTACT] if contact else None
+    case = case[:CONTACT] if case else None
+    return contact or case, case
+
+
 def _contact_started(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     p.contacts_total += 1
     if tp.topic is not None:
         set_last(p, "topic", tp.topic[:TEXT], t)
-    contact = tp.contact_id or tp.case_id
-    if contact is not None and t >= max(p.settled.get(CONTACT + key, 0) for key in (contact, tp.case_id or contact)):
+    contact, case = contact_of(tp)
+    if contact is not None and t >= max(p.settled.get(CONTACT_KEY + key, 0) for key in (contact, case or contact)):
         held = p.contacts.get(contact)
         if held is None or t >= held.since:
-            p.contacts[contact] = Contact(contact, tp.channel, tp.topic, t, tp.case_id)
+            channel = tp.channel[:CHANNEL] if tp.channel is not None else None
+            topic = tp.topic[:TEXT] if tp.topic is not None else None
+            p.contacts[contact] = Contact(contact, channel, topic, t, case)
+            p.room -= 100 + 4 * (2 * len(contact) + len(case or "") + len(channel or "") + len(topic or ""))
         if len(p.contacts) > CONTACTS:
             del p.contacts[next(iter(p.contacts))]
     return facts.CONTACTS | facts.LAST
 
 
 def _contact_ended(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
-    contact = tp.contact_id or tp.case_id
+    contact, _ = contact_of(tp)
     # One that began anew after this end, and was heard of before it, stays open.
     for key in [k for k, c in p.contacts.items() if (contact is None or k == contact) and c.since <= t]:
         del p.contacts[key]
     if contact is not None:
-        settle(p, CONTACT + contact, t)
+        settle(p, CONTACT_KEY + contact, t)
     return facts.CONTACTS
 
 
 def _case_resolved(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
-    case = tp.case_id
-    for ended in (tp.contact_id, case):
+    contact, case = contact_of(tp)
+    for ended in {contact, case}:
         if ended is not None:
-            settle(p, CONTACT + ended, t)
+            settle(p, CONTACT_KEY + ended, t)
     for key, held in list(p.contacts.items()):
-        if (key == tp.contact_id or (case is not None and held.case_id == case)) and held.since <= t:
+        if (key == contact or (case is not None and held.case_id == case)) and held.since <= t:
             del p.contacts[key]
     return facts.CONTACTS
 
@@ -230,9 +241,13 @@ def set_traits(p: Profile, traits: dict[str, Any], t: int) -> int:
             if len(p.traits) >= TRAITS:
                 continue
             p.traits[name] = [value[:TEXT] if isinstance(value, str) else value, t]
+            p.room -= 30 + 4 * (len(name) + (min(len(value), TEXT) if isinstance(value, str) else 0))
             changed = facts.TRAITS
         elif t >= held[1]:
-            held[0] = value[:TEXT] if isinstance(value, str) else value
+            if isinstance(value, str):
+                value = value[:TEXT]  # noqa: PLW2901 - what is kept of it
+                p.room -= 10 + 4 * len(value)
+            held[0] = value
             held[1] = t
             changed = facts.TRAITS
     return changed
@@ -243,9 +258,10 @@ def set_consent(p: Profile, consent: dict[str, bool | None], t: int) -> int:
     for channel, allowed in consent.items():
         held = p.consent.get(channel)
         if held is None:
-            if len(p.consent) >= TRAITS:
+            if len(p.consent) >= TRAITS or len(channel) > CHANNEL:
                 continue
             p.consent[channel] = [allowed, t]
+            p.room -= 20 + 4 * len(channel)
             changed = facts.CONSENT
         elif t >= held[1]:
             held[0] = allowed

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from streams.engine.facts import cart_lines
-from streams.engine.plan import SEPARATOR, JourneyPlan, TierPlan
+from streams.engine.plan import SEPARATOR
+from streams.engine.routes import JourneyPlan, TierPlan
 from streams.engine.state import Instance
 from streams.engine.step import Step, instance_key
 
@@ -106,6 +107,7 @@ def fire(step: Step, journey: JourneyPlan, inst: Instance) -> None:
         if p.once.get(held) == contents:
             return
         p.once[held] = contents
+        p.room -= 4 * len(held) + sum(20 + 4 * len(product) for product, _, _ in lines)
     critical = plan is not None and plan.stage.critical
     figures = {
         "touchpoints": float(inst.touchpoints),

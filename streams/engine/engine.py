@@ -15,14 +15,16 @@ from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_S
 from streams.definitions.model import Definition
 from streams.engine import actions, adoption, application, clock, satisfaction, segments, sessions
 from streams.engine.admission import misrouted
-from streams.engine.plan import Plan, Route
+from streams.engine.due import Due
+from streams.engine.plan import Plan
+from streams.engine.routes import Route
 from streams.engine.scoring import activity
 from streams.engine.scoring.models import kept, refusal
 from streams.engine.scoring.scorer import Scorer
-from streams.engine.state import SHED_BYTES, SHED_EVERY, Profile, fingerprint, remember, seen_key, shed
+from streams.engine.state import Profile, fingerprint, measure, remember, seen_key
 from streams.engine.step import Step
 from streams.engine.store import Store
-from streams.engine.timers import EPSILON, Timer, anniversary, fire, may_score, next_due, next_timer
+from streams.engine.timers import EPSILON, anniversary
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
@@ -62,6 +64,7 @@ class Engine:
         self._expected_stale: set[str] = set()
         self._step = Step(self.plan)
         self._step.stale_ids = self._expected_stale
+        self._due = Due(self._step, self.store)
         self._step.start_issuing_at = start_issuing_at
 
     # -- what the shell asks -----------------------------------------------------------------------------------------
@@ -100,7 +103,7 @@ class Engine:
         while (entry := self.store.first()) is not None:
             p = self.store.get(entry[1])
             assert p is not None  # noqa: S101 - first() has just seen it
-            if self._recount(p) == entry[0]:
+            if self._due.recount(p) == entry[0]:
                 return entry[0] + EPSILON
         return None
 
@@ -136,7 +139,7 @@ class Engine:
         routes = self.plan.routes
         processed = 0
         if watermark is not None and heap and heap[0][0] < watermark:
-            self._fire_partition(watermark)  # what a new definition has made due
+            self._due.partition(watermark)  # what a new definition has made due
         for tp in touchpoints:
             route = routes.get(tp.type)
             if route is None:
@@ -176,17 +179,20 @@ class Engine:
             if watermark is None or mark > watermark:
                 watermark = self.watermark = step.watermark = mark
                 if heap and heap[0][0] < mark:
-                    self._fire_partition(mark)
+                    self._due.partition(mark)
                     p = store.get(profile_id)
             if p is None:
                 p = self._new_profile(profile_id, t)
             self._apply(p, tp, t, event, route)
             processed += 1
+            p = step.p
+            if p.room < 0:
+                counts.shed += measure(p)
             if step.armed:
                 step.armed = False
-                store.push(step.p, step.p.next_due)
+                store.push(p, p.next_due)
             if heap[0][0] < watermark:
-                self._fire_partition(watermark)
+                self._due.partition(watermark)
         counts.processed += processed
         return self._end()
 
@@ -198,7 +204,7 @@ class Engine:
         self._begin(now_ms)
         if self.watermark is not None:
             self.watermark = self._step.watermark = max(self.watermark, to_ms)
-            self._fire_partition(self.watermark)
+            self._due.partition(self.watermark)
         return self._end()
 
     def drain(self, until_ms: int | None = None) -> Outputs:
@@ -215,10 +221,10 @@ class Engine:
                 self._pass(until_ms)
             return self._end()
         self._step.draining = True
-        undecided = {i for i in (*self.store.hot, *self.store.cold) if self._undecided(i)}
+        undecided = {i for i in (*self.store.hot, *self.store.cold) if self._due.undecided(i)}
         while undecided and (due := self.next_due_ms) is not None:
             for profile_id in self._pass(due - EPSILON):
-                if self._undecided(profile_id):
+                if self._due.undecided(profile_id):
                     undecided.add(profile_id)
                 else:
                     undecided.discard(profile_id)
@@ -244,7 +250,7 @@ class Engine:
                 known = p.next_due
                 changed = adoption.adopt(self._step, old, self.plan)
                 application.conclude(self._step, scored=False)
-                if self._recount(p) < known or changed:
+                if self._due.recount(p) < known or changed:
                     self.store.touched[profile_id] = p
         return self._end()
 
@@ -263,9 +269,7 @@ class Engine:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Changelog records of the profiles changed since the last call."""
-        records, dropped = self.store.changed()
-        self._step.out.counts.shed += dropped
-        return records
+        return self.store.changed()
 
     def partition_record(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -319,6 +323,7 @@ class Engine:
         p.first_seen = t
         for name in self.plan.anniversaries:
             passed = p.anniversaries.setdefault(name, [0, 0])
+            p.room -= 32 + len(name)
             passed[1] = anniversary(t, passed[0] + 1)
             self._step.arm(passed[1])
 
@@ -330,9 +335,9 @@ class Engine:
         counting = actor == CUSTOMER or (actor == AGENT and application.together(p, tp))
         if t > p.next_due:
             if not counting and self.plan.risks and application.moves(tp, route, actor):
-                self._fire_for_scores(p, t)
+                self._due.for_scores(p, t)
             if p.id in self.store.hot:
-                self._fire_own(p, t, None if counting else route)
+                self._due.own(p, t, None if counting else route)
             if p.id not in self.store.hot:
                 p = self._new_profile(p.id, t)
         step.begin(p, t, tp.event_id, tp)
@@ -343,15 +348,16 @@ class Engine:
         self.store.touched[p.id] = p
         remember(p, event, t, fingerprint(tp))
         p.arrivals += 1
-        if not p.arrivals % SHED_EVERY:
-            step.out.counts.shed += shed(p, SHED_BYTES)[1]
+        name = tp.event_id
+        p.room -= route.grows + route.keeps * (len(name) if name.isascii() else 4 * len(name))
         if t > p.last_seen:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
             p.last_seen = t
         application.append_trail(p, tp, t, route.event, actor)
         if tp.customer_id is not None:
             p.customer_id = tp.customer_id
-        if tp.anonymous_id is not None:
+        if tp.anonymous_id is not None and tp.anonymous_id != p.anonymous_id:
             p.anonymous_id = tp.anonymous_id
+            p.room -= 4 * len(tp.anonymous_id)
         if not counting and not application.moves(tp, route, actor):
             return
         if t < p.first_seen:
@@ -378,79 +384,7 @@ class Engine:
         if n is not None or len(self._unused) < UNUSED_KEPT:
             self._unused[event] = (n or 0) + 1
 
-    # -- timers ------------------------------------------------------------------------------------------------------
-
-    def _recount(self, p: Profile) -> int:
-        """When the profile's next timer is due, exactly; noted in the profile and the heap."""
-        due = next_due(self._step, p)
-        if due != p.next_due or self._step.armed:
-            p.next_due = due
-            self._step.armed = False
-            self.store.push(p, due)
-        return due
-
-    def _fire_own(self, p: Profile, t: int, only: Route | None) -> None:
-        """The profile's timers that were due before its touchpoint at ``t``."""
-        while self._recount(p) < t:
-            timer = next_timer(self._step, p, only)
-            if timer is None or timer.due >= t or not self._fire(p, timer):
-                return
-
-    def _fire_for_scores(self, p: Profile, t: int) -> None:
-        """A score must not know what came after it: before a touchpoint that counts for nobody but moves something,
-        what a score waits for fires too."""
-        while self._recount(p) < t and may_score(self._step, p, t):
-            timer = next_timer(self._step, p)
-            if timer is None or not self._fire(p, timer):
-                return
-
-    def _fire_partition(self, watermark: int) -> list[str]:
-        """All timers that the watermark has passed, in the order (due, customer, rule); whose they were."""
-        store = self.store
-        fired: list[str] = []
-        step = self._step
-        while (entry := store.first()) is not None and entry[0] < watermark:
-            p = store.get(entry[1])
-            assert p is not None  # noqa: S101 - first() has just seen it
-            due = next_due(step, p)
-            if due == entry[0]:
-                timer = next_timer(step, p)
-                assert timer is not None  # noqa: S101 - without ``only`` there is at least the forgetting
-                fired.append(p.id)
-                if not self._fire(p, timer):
-                    continue
-                due = next_due(step, p)
-                step.armed = False
-            p.next_due = due
-            if due != entry[0]:  # else more is due at the same instant, and the entry stays
-                store.postpone(p, due)
-        return fired
-
-    def _fire(self, p: Profile, timer: Timer) -> bool:
-        """False if the profile is gone."""
-        step = self._step
-        step.begin(p, timer.due, "", None)
-        step.counting = False
-        if timer.what == "forget":
-            application.forget(step)
-            self.store.forget(p)
-            return False
-        fire(step, timer)
-        if step.dirty:
-            if p.open:
-                application.run_unnamed(step)
-            segments.observe(step)
-        if step.found or step.view:
-            application.conclude(step)
-        self.store.touched[p.id] = p
-        return True
-
     def _pass(self, due: int) -> list[str]:
         """Time has passed ``due``; whose timers fired."""
         self.watermark = self._step.watermark = max(due + EPSILON, self.watermark or 0)
-        return self._fire_partition(self.watermark)
-
-    def _undecided(self, profile_id: str) -> bool:
-        """A timer of the profile is a decision and not the calendar's."""
-        p = self.store.get(profile_id)
-        return p is not None and next_timer(self._step, p, calendar=False) is not None
+        return self._due.partition(self.watermark)

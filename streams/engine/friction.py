@@ -12,7 +12,8 @@ from streams.contracts.outputs import SEVERITIES
 from streams.engine import facts
 from streams.engine.detectors.windows import count_add, distinct_add, sequence_add
 from streams.engine.journeys import field
-from streams.engine.plan import SEPARATOR, Route, RulePlan
+from streams.engine.plan import SEPARATOR
+from streams.engine.routes import Route, RulePlan
 from streams.engine.state import WINDOWS, Instance, settle
 from streams.engine.step import Step, instance_key
 
@@ -55,7 +56,7 @@ def answer(step: Step, route: Route) -> None:
             value = _instance_of(step, rule)
             owned = value is not None and instance_key(rule.journey.name, value) in p.open
             p.absences[own] = [due, step.event_id, step.t, owned]
-            _bound(step, p.absences)
+            _bound(step, p.absences, own)
             step.arm(due)
 
 
@@ -99,21 +100,15 @@ def _count(step: Step, rule: RulePlan) -> None:
     state = windows.get(key)
     if state is None:
         state = windows[key] = []
-        _bound(step, windows)
+        _bound(step, windows, key)
     horizon = step.plan.time.allowed_lateness_ms
     if spec.different:
         values = [field(step, name) for name in spec.different]
         if None in values:
             return
-        rose = distinct_add(
-            state,
-            step.t,
-            step.event_id,
-            SEPARATOR.join(v or "" for v in values),
-            spec.within_ms,
-            spec.at_least,
-            horizon,
-        )
+        value = SEPARATOR.join(v or "" for v in values)
+        step.p.room -= 4 * len(value)
+        rose = distinct_add(state, step.t, step.event_id, value, spec.within_ms, spec.at_least, horizon)
     else:
         rose = count_add(state, step.t, step.event_id, spec.within_ms, spec.at_least, horizon)
     if rose is not None:
@@ -130,7 +125,7 @@ def _sequence(step: Step, rule: RulePlan, k: int) -> bool:
     state = windows.get(key)
     if state is None:
         state = windows[key] = []
-        _bound(step, windows)
+        _bound(step, windows, key)
     matched = sequence_add(
         state, step.t, k, step.event_id, len(spec.of), spec.within_ms, step.plan.time.allowed_lateness_ms
     )
@@ -201,7 +196,7 @@ def raise_friction(
         if until is not None and when < until:
             return
         p.cooling[cooling] = when + friction.cool_down_ms
-        _bound(step, p.cooling)
+        _bound(step, p.cooling, cooling)
     inst = p.open.get(instance_key(rule.journey.name, instance)) if instance is not None else None
     stage = rule.journey.stages.get(inst.stage) if inst is not None else None
     severity: str = friction.severity
@@ -254,7 +249,8 @@ def watch_touchpoints(step: Step) -> None:
                 raise_friction(step, rules[name], inst.key, [step.event_id], figures, kind="stalled")
 
 
-def _bound(step: Step, kept: dict[str, Any]) -> None:
+def _bound(step: Step, kept: dict[str, Any], added: str) -> None:
+    step.p.room -= 20 + 4 * len(added)
     if len(kept) > WINDOWS:
         del kept[next(iter(kept))]
         step.counts.shed += 1

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from streams.engine import deadlines, facts
-from streams.engine.plan import SEPARATOR, JourneyPlan, JourneyRoute, Route, StagePlan
-from streams.engine.state import CHANNELS, INSTANCES, PENDING, Instance, Profile, settle
+from streams.engine.plan import SEPARATOR
+from streams.engine.routes import JourneyPlan, JourneyRoute, Route, StagePlan
+from streams.engine.state import CHANNEL, CHANNELS, INSTANCES, PENDING, Instance, Profile, settle
 from streams.engine.step import Step, instance_key
 
 CONTACT_STARTED: Final = "Contact Started"
@@ -110,8 +111,9 @@ def _belong(step: Step, inst: Instance, t: int, event_id: str, channel: str | No
         inst.last_event = event_id
     inst.touchpoints += 1
     inst.since_silence += 1
-    if channel is not None and channel not in inst.channels and len(inst.channels) < CHANNELS:
-        inst.channels.append(channel)
+    if channel is not None and channel[:CHANNEL] not in inst.channels and len(inst.channels) < CHANNELS:
+        inst.channels.append(channel[:CHANNEL])
+        step.p.room -= 4 * CHANNEL
     if contact:
         inst.contacts += 1
 
@@ -124,6 +126,7 @@ def _open(step: Step, journey: JourneyPlan, ik: str, key: str) -> Instance:
             _, oldest = min(mine)
             close(step, journey, oldest, p.open[oldest], "limit", step.t)
     inst = p.open[ik] = Instance(journey.name, key, step.t, "")
+    p.room -= 600 + 8 * len(ik)
     if journey.within_ms:
         step.arm(step.t + journey.within_ms)
     return inst
@@ -139,7 +142,8 @@ def _without_key(step: Step, jr: JourneyRoute, stage: StagePlan | None, *, goal:
         return
     waiting = step.p.pending.setdefault(journey.name, [])
     contact = step.facts.event_type == CONTACT_STARTED
-    waiting.append([step.t, stage.name, step.event_id, step.tp.channel, contact])
+    channel = step.tp.channel[:CHANNEL] if step.tp.channel is not None else None
+    waiting.append([step.t, stage.name, step.event_id, channel, contact])
     waiting.sort(key=lambda w: w[0])
     oldest = step.t - step.plan.time.session_gap_ms
     while waiting and (waiting[0][0] < oldest or len(waiting) > PENDING):

@@ -1,19 +1,17 @@
 """A definition compiled for speed: for each event name, everything that a touchpoint of that name can set in motion.
 
-Owns the routes and the order of rules. Compiled once when a definition is adopted; nothing here changes afterwards
-but the cache of routes for event names that no rule names.
+Owns how routes (``routes.py``) are made, and the order of rules. Compiled once when a definition is adopted; nothing
+here changes afterwards but the cache of routes for event names that no rule names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Final
 
 from streams.contracts.outputs import Signal
 from streams.definitions.channels import CHANNELS
 from streams.definitions.model import (
-    Abandonment,
     Absence,
     Action,
     Channel,
@@ -25,146 +23,31 @@ from streams.definitions.model import (
     Journey,
     Preset,
     Sequence,
-    Stage,
     Stalled,
     When,
 )
 from streams.engine import facts
-from streams.engine.contents import HANDLED, Handler
+from streams.engine.contents import HANDLED
 from streams.engine.detectors.clicks import PRESETS, ClickPreset
+from streams.engine.routes import (
+    ActionPlan,
+    Condition,
+    JourneyPlan,
+    JourneyRoute,
+    Route,
+    RulePlan,
+    SegmentPlan,
+    StagePlan,
+    TierPlan,
+    weigh,
+)
 from streams.engine.scoring.kinds import KIND_OF, OTHER
-from streams.engine.scoring.plan import RiskPlan, RiskPlans
+from streams.engine.scoring.plan import RiskPlans
 from streams.engine.signatures import signature
 
 SEPARATOR: Final = "\x1f"
 ROUTES_KEPT: Final = 4096
 """Routes for unknown event names beyond this are made anew each time: producers may invent names without end."""
-
-
-Condition = Callable[[facts.Facts], bool]
-"""An expression's test, with the readers of its variables bound to it."""
-
-
-@dataclass(slots=True)
-class StagePlan:
-    stage: Stage
-    name: str
-    rank: int
-    tier: TierPlan | None = None
-    """The abandonment deadline in force at this stage: its own or the next lower one's."""
-    stalled: tuple[RulePlan, ...] = ()
-
-
-@dataclass(slots=True)
-class TierPlan:
-    spec: Abandonment
-    order: int
-
-
-@dataclass(slots=True)
-class RulePlan:
-    """A friction rule in its journey."""
-
-    friction: Friction
-    journey: JourneyPlan
-    key: str
-    order: int
-    per_customer: bool
-    """Its windows are the customer's, not the instance's."""
-    signature: str
-    """Changes with every parameter that a window depends on: such a window starts empty."""
-
-    @property
-    def count(self) -> Count:
-        assert isinstance(self.friction.rule, Count)  # noqa: S101 - narrows the type for the checker
-        return self.friction.rule
-
-    @property
-    def sequence(self) -> Sequence:
-        assert isinstance(self.friction.rule, Sequence)  # noqa: S101
-        return self.friction.rule
-
-    @property
-    def absence(self) -> Absence:
-        assert isinstance(self.friction.rule, Absence)  # noqa: S101
-        return self.friction.rule
-
-    @property
-    def stalled(self) -> Stalled:
-        assert isinstance(self.friction.rule, Stalled)  # noqa: S101
-        return self.friction.rule
-
-
-@dataclass(slots=True)
-class JourneyPlan:
-    journey: Journey
-    name: str
-    order: int
-    instance_by: str | None
-    within_ms: int
-    """0: an instance does not expire."""
-    stages: dict[str, StagePlan] = field(default_factory=dict)
-    """In order of rank."""
-    leaves: tuple[tuple[StagePlan, Condition, int], ...] = ()
-    """(stage, condition, facts it reads), lowest rank first."""
-    milestones: tuple[tuple[str, int], ...] = ()
-    """(name, n-th goal)."""
-    rules: dict[str, RulePlan] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class SegmentPlan:
-    name: str
-    holds: Condition
-    reads: int
-
-
-@dataclass(slots=True)
-class ActionPlan:
-    action: Action
-    order: int
-    channels: tuple[Channel, ...] = ()
-    """Where it may go, the preferred one first."""
-
-
-@dataclass(slots=True)
-class JourneyRoute:
-    journey: JourneyPlan
-    entries: tuple[tuple[StagePlan, Condition | None], ...]
-    """Highest stage first."""
-    goals: tuple[Condition | None, ...]
-    belongs: bool
-    """A fact that leave_when reads: it belongs without a condition."""
-
-
-Ref = tuple[RulePlan, Condition | None]
-
-
-@dataclass(slots=True)
-class Route:
-    """What a touchpoint of one event name can set in motion."""
-
-    event: str
-    actor: str = "customer"
-    known: bool = False
-    """A rule names it, or the engine keeps facts from it."""
-    named: bool = False
-    """A rule names it: it is applied whoever the actor is."""
-    handler: Handler | None = None
-    """The engine keeps facts from it: how."""
-    journeys: tuple[JourneyRoute, ...] = ()
-    counts: tuple[Ref, ...] = ()
-    sequences: tuple[tuple[RulePlan, int, Condition | None], ...] = ()
-    ended_absences: tuple[Ref, ...] = ()
-    started_absences: tuple[Ref, ...] = ()
-    presets: tuple[tuple[RulePlan, ClickPreset], ...] = ()
-    cancels: dict[str, tuple[Condition | None, ...]] = field(default_factory=dict)
-    """Action -> conditions under which this event withdraws its trigger."""
-    has_goals: bool = False
-    kind: str = OTHER
-    """Kind of touchpoint, for the features of risks."""
-    decides: tuple[tuple[RiskPlan, Condition | None], ...] = ()
-    """Risks whose labels it may decide."""
 
 
 class Plan:
@@ -230,6 +113,7 @@ class Plan:
             handler = HANDLED.get(standard)
             found = Route(standard, known=handler is not None, handler=handler)
             self._count_kind(found)
+            weigh(found)
             if len(self.routes) < ROUTES_KEPT:
                 self.routes[event] = found
         return found
@@ -387,6 +271,7 @@ class Plan:
             self.routes[own] = self._route(standard)
         for route in self.routes.values():
             route.known = route.known or route.named or route.handler is not None
+            weigh(route)
             route.has_goals = any(jr.goals for jr in route.journeys)
 
 

@@ -13,6 +13,8 @@ from streams.engine.state import SENTIMENTS, Profile, set_last
 from streams.engine.step import Step
 
 DETRACTOR, PASSIVE, PROMOTER = -1, 0, 1
+SURVEY = 64
+"""Characters kept of a survey's kind."""
 
 
 def nps_class(score: float) -> int:
@@ -29,7 +31,7 @@ def observe(step: Step, tp: Touchpoint) -> None:
         sentiment = step.plan.words.get(tp.emotion.lower())
     lower = higher = False
     if tp.score is not None and tp.survey:
-        lower, higher = _survey(step, p, tp.survey.lower(), tp.score)
+        lower, higher = _survey(step, p, tp.survey.lower()[:SURVEY], tp.score)
     before = _fell_by(p)
     if sentiment is not None:
         p.sentiments.append([step.t, max(-1.0, min(1.0, sentiment))])
@@ -64,6 +66,7 @@ def _survey(step: Step, p: Profile, kind: str, score: float) -> tuple[bool, bool
     if held is None and len(p.surveys) >= 8:
         return False, False
     p.surveys[kind] = [score, float(step.t)]
+    p.room -= 30 + 4 * len(kind)
     if kind != "nps":
         return False, False
     now = nps_class(score)

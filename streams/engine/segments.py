@@ -18,6 +18,7 @@ def observe(step: Step) -> None:
             continue
         if now:
             p.segments.append(name)
+            p.room -= 2 + len(name)
             p.segments.sort()
             step.find("segment_entered", name)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streams.contracts.touchpoint import CUSTOMER
 from streams.engine.facts import FLOW
 from streams.engine.friction import tidy
-from streams.engine.state import CHANNELS, Profile
+from streams.engine.state import CHANNEL, CHANNELS, Profile
 from streams.engine.step import Step
 
 
@@ -44,12 +44,15 @@ def touch(step: Step) -> None:
         p.own_touchpoints += 1
     channel = step.tp.channel
     if channel is not None:
+        if len(channel) > CHANNEL:
+            channel = channel[:CHANNEL]
         channels = p.channels
         n = channels.get(channel)
         if n is not None:
             channels[channel] = n + 1
         elif len(channels) < CHANNELS:
             channels[channel] = 1
+            p.room -= 10 + 4 * len(channel)
         if t >= p.session_last:
             p.last_channel = channel
     step.dirty |= FLOW

@@ -35,11 +35,16 @@ TRIGGERS: Final = 20
 WINDOWS: Final = 200
 CHANNELS: Final = 24
 SENTIMENTS: Final = 6
+CHANNEL: Final = 64
+"""Characters kept of a channel's name; a definition allows no more."""
+CONTACT: Final = 128
+"""Characters kept of the ids of a contact and its case."""
+TRIGGER_BYTES: Final = 24 * 1024
+"""All open triggers of one customer together."""
 MAX_BYTES: Final = 64 * 1024
 SHED_BYTES: Final = 56 * 1024
-SHED_EVERY: Final = 256
-"""Each profile's size is looked at after so many touchpoints, whatever has been stored in between: a replay, which
-stores nothing, sheds the same. The bound itself is then reached by hardly anyone."""
+"""What is found larger sheds down to this, so that it is not measured with every touchpoint."""
+LEAST_ROOM: Final = 1024
 
 
 class Instance(msgspec.Struct, array_like=True, gc=False):
@@ -166,6 +171,9 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """By the name of the risk, in the order of the definition."""
     expected_value: float = 0.0
     """As of the latest score."""
+    room: int = SHED_BYTES
+    """Bytes that it may still grow before it must be measured. Whatever adds to it takes from this at least as much, so
+    that it is measured in time, and always at the same touchpoint, whoever has stored or restored it in between."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -195,42 +203,49 @@ def next_due(blob: bytes) -> int:
     return int.from_bytes(blob[:8], "big")
 
 
-def shed(p: Profile, limit: int = MAX_BYTES) -> tuple[bytes, int]:
-    """Encoding of at most ``limit`` bytes and the number of pieces dropped to get there.
+def measure(p: Profile) -> int:
+    """Shed what is too much, and note how much it may grow from here; the number of pieces dropped."""
+    size, dropped = _shed(p)
+    p.room = max(MAX_BYTES - 16 - size, LEAST_ROOM)  # of which this number itself takes some bytes
+    return dropped
 
-    Order: the older half of the trail, then of the snapshots that wait for labels, then of the ids for deduplication,
-    then windows, once-per contents, traits and cart lines, newest kept. Open journeys, deadlines and triggers are never
-    dropped.
+
+def _shed(p: Profile) -> tuple[int, int]:
+    """(size, pieces dropped): nothing if it is small enough, else until it is, as far as it can be.
+
+    Order: the older half of the trail, then of the snapshots that wait for labels (those of the risk with most first),
+    then of the ids for deduplication, then windows, once-per contents and so on, newest kept. Open instances, their
+    deadlines and triggers are never dropped.
     """
-    blob = encode(p)
+    size = len(encode(p))
     dropped = 0
-    while len(blob) > limit:
-        if len(p.trail) > 1:
-            half = len(p.trail) // 2
-            del p.trail[:half]
-        elif any(len(risk.waiting) > 1 for risk in p.risks.values()):
-            half = _shed_waiting(p)
+    waiting = [risk.waiting for risk in p.risks.values()]
+    while size > SHED_BYTES:
+        parts: tuple[dict[Any, Any] | list[Any], ...] = (
+            p.trail, *sorted(waiting, key=len, reverse=True), p.seen, p.windows, *p.windows.values(), p.once, p.settled,
+            p.clicks, p.traits, p.cart, p.last, p.cooling, p.absences, *p.pending.values(), p.contacts,
+            *[inst.channels for inst in p.open.values()],
+        )  # fmt: skip
+        part = next((kept for kept in parts if len(kept) > 1), None)
+        if part is None:
+            break
+        half = len(part) // 2
+        if isinstance(part, list):
+            del part[:half]
         else:
-            droppable: tuple[dict[Any, Any], ...] = (p.seen, p.windows, p.once, p.settled, p.clicks, p.traits, p.cart)
-            parts = (*droppable, p.last)
-            part = next((d for d in parts if len(d) > 1), None)
-            if part is None:
-                break
-            half = len(part) // 2
             for key in list(part)[:half]:
                 del part[key]
         dropped += half
-        blob = encode(p)
-    return blob, dropped
+        size = len(encode(p))
+    if dropped:
+        for risk in p.risks.values():
+            risk.matures = min((snapshot.until for snapshot in risk.waiting), default=0)
+    return size, dropped
 
 
-def _shed_waiting(p: Profile) -> int:
-    """The older half of the snapshots of the risk with most of them; how many."""
-    risk = max(p.risks.values(), key=lambda risk: len(risk.waiting))
-    half = len(risk.waiting) // 2
-    del risk.waiting[:half]
-    risk.matures = min(snapshot.until for snapshot in risk.waiting)
-    return half
+def weight(trigger: Trigger) -> int:
+    """Bytes that it takes while it is open."""
+    return len(_encoder.encode(trigger))
 
 
 def seen_key(event_id: str) -> bytes:
@@ -259,6 +274,7 @@ def settle(p: Profile, key: str, before: int) -> None:
     """What arrives late from before that time starts nothing under ``key``."""
     settled = p.settled
     if before > settled.get(key, 0):
+        p.room -= 16 + 4 * len(key)
         settled[key] = before
         if len(settled) > WINDOWS:
             del settled[next(iter(settled))]
@@ -269,8 +285,11 @@ def set_last(p: Profile, name: str, value: str, t: int) -> None:
     held = p.last.get(name)
     if held is None:
         p.last[name] = [value, t]
+        p.room -= 40 + 4 * len(value)
     elif t >= held[1]:
-        held[0] = value
+        if value != held[0]:
+            held[0] = value
+            p.room -= 4 * len(value)
         held[1] = t
 
 

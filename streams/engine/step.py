@@ -11,7 +11,8 @@ from hashlib import blake2b
 from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine.facts import Facts
-from streams.engine.plan import SEPARATOR, Condition, Plan
+from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.routes import Condition
 from streams.engine.scoring.scorer import Scorer
 from streams.engine.state import Profile
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
-from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due, shed
+from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due
 
 Entry = tuple[int, str]
 """(due, profile id). Python compares texts by code point, which is the order of their UTF-8 bytes (semantics)."""
@@ -105,25 +105,22 @@ class Store:
             heappop(heap)
         return None
 
-    def changed(self) -> tuple[list[tuple[bytes, bytes | None]], int]:
-        """(changelog records since the last call, pieces of state shed to keep profiles within their bound)."""
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Changelog records since the last call."""
         records: list[tuple[bytes, bytes | None]] = []
-        dropped = 0
         for profile_id, p in self.touched.items():
             key = KEY_PREFIX + profile_id.encode()
             if p is None:
                 if profile_id not in self:
                     records.append((key, None))
                 continue
-            blob, pieces = shed(p)
-            dropped += pieces
             if p.risks:
                 self._count(p)
-            records.append((key, blob))
+            records.append((key, encode(p)))
         self.touched.clear()
         if len(self.hot) > self.limit:
             self._cool()
-        return records, dropped
+        return records
 
     def _cool(self) -> None:
         """Keep the half that was loaded last as objects."""

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from streams.definitions.model import DAY_MS
 from streams.engine import actions, deadlines, friction, journeys, sessions
-from streams.engine.plan import SEPARATOR, Plan, Route
+from streams.engine.plan import SEPARATOR, Plan
+from streams.engine.routes import Route
 from streams.engine.scoring import labels, scores
 from streams.engine.state import NEVER, Instance, Issued, Profile
 from streams.engine.step import Step

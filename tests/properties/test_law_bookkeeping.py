@@ -143,7 +143,7 @@ def recomputed(d: Decision) -> dict[str, Any]:
         "channel": best.channel,
         "trigger_id": trigger_id if issued else None,
         "outcome": "issued" if issued else "none",
-        "reason": d.reason if d.reason in {"issued", "warm_up", "stale", "session_over"} else "?",
+        "reason": d.reason if d.reason in {"issued", "warm_up", "stale", "session_over", "too_large"} else "?",
     }
 
 
@@ -171,7 +171,7 @@ def without_bookkeeping(p: Profile) -> Any:
     """A profile without what an unheard touchpoint may move."""
     p.trail = []
     p.seen = {}
-    p.arrivals = p.last_seen = p.next_due = 0
+    p.arrivals = p.last_seen = p.next_due = p.room = 0
     for inst in p.open.values():
         inst.touched = 0
     for issued in p.triggers:

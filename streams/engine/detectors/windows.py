@@ -17,7 +17,7 @@ from typing import Any, Final
 from streams.contracts.touchpoint import Scalar
 
 COUNT_BOUND: Final = 64
-"""Elements kept for a count; four times at_least where that is more."""
+"""Elements kept for a count; four times at_least where that is more, but no more than so many beyond at_least."""
 SEQUENCE_BOUND: Final = 50
 
 State = list[list[Any]]
@@ -31,6 +31,10 @@ def _place(state: State, element: list[Any]) -> int:
         i -= 1
     state.insert(i, element)
     return i
+
+
+def _most(at_least: int) -> int:
+    return min(4 * at_least, at_least + COUNT_BOUND)
 
 
 def _trim(state: State, oldest: int) -> None:
@@ -53,7 +57,7 @@ def count_add(state: State, t: int, event_id: str, within_ms: int, at_least: int
         state.append([t, event_id])
         if state[0][0] < start - horizon_ms:
             _trim(state, start - horizon_ms)
-        elif len(state) > COUNT_BOUND and len(state) > 4 * at_least:
+        elif len(state) > COUNT_BOUND and len(state) > _most(at_least):
             del state[0]
         # It rises exactly when the window holds at_least with this element: one more, and it was there before.
         first = len(state) - at_least
@@ -78,7 +82,7 @@ def count_add(state: State, t: int, event_id: str, within_ms: int, at_least: int
         if j - lo + 1 == at_least and (j + 1 == n or state[lo][0] < state[j + 1][0] - within_ms):
             evidence = [e[1] for e in state[lo : j + 1]]
             break
-    if n > COUNT_BOUND and n > 4 * at_least:
+    if n > COUNT_BOUND and n > _most(at_least):
         del state[0]
     return evidence
 
@@ -95,7 +99,7 @@ def distinct_add(
         state.append([t, event_id, value])
         if state[0][0] < start - horizon_ms:
             _trim(state, start - horizon_ms)
-        elif len(state) > COUNT_BOUND and len(state) > 4 * at_least:
+        elif len(state) > COUNT_BOUND and len(state) > _most(at_least):
             del state[_least_needed(state)]
         j = len(state) - 1
         before = _values(state, j, start)
@@ -114,7 +118,7 @@ def distinct_add(
         if state[j][2] not in before and len(before) + 1 == at_least and _new_burst(state, i, j, within_ms, at_least):
             evidence = _newest_of_each(state, j, start)
             break
-    if len(state) > COUNT_BOUND and len(state) > 4 * at_least:
+    if len(state) > COUNT_BOUND and len(state) > _most(at_least):
         del state[_least_needed(state)]
     return evidence
 

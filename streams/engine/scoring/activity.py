@@ -10,20 +10,23 @@ from typing import Final
 from streams.contracts.outputs import Signal
 from streams.definitions.channels import CHANNELS
 from streams.engine.contents import money
-from streams.engine.plan import Route
+from streams.engine.routes import Route
 from streams.engine.scoring import labels
 from streams.engine.scoring.kinds import REPORTED, RESPONSES, SEVERITY_WEIGHTS, WHOEVER
-from streams.engine.scoring.state import Activity, RiskState
+from streams.engine.scoring.state import SUM_BYTES, Activity, RiskState
 from streams.engine.state import Profile
 from streams.engine.step import Step
 
 CHANNEL_SUMS: Final = {name: f"channel/{name}" for name in CHANNELS}
+RISK_BYTES: Final = 160
+"""Most that a risk takes beside its name and what waits."""
 
 
 def of(p: Profile) -> Activity:
     a = p.activity
     if a is None:
         a = p.activity = Activity()
+        p.room -= 2 * SUM_BYTES
     return a
 
 
@@ -33,6 +36,7 @@ def observe(step: Step, route: Route) -> None:
     tp = step.tp
     t = step.t
     a = p.activity or of(p)
+    held = len(a.sums) + len(a.runs)
     if t > a.moved:  # noqa: PLR1730 - a call costs more, and this is done for each touchpoint
         a.moved = t
     kind = route.kind
@@ -61,6 +65,7 @@ def observe(step: Step, route: Route) -> None:
         a.refunds += 1
     if tp.outcome is not None and (response := RESPONSES.get(tp.outcome)) is not None:
         a.add(response, t)
+    p.room -= SUM_BYTES * max(0, len(a.sums) + len(a.runs) - held)
     if route.decides:
         labels.observe(step, route)
 
@@ -71,6 +76,7 @@ def schedule(step: Step, a: Activity) -> None:
     a.unscheduled = False
     if p.risks.keys() != step.plan.risks.keys():
         p.risks = {name: p.risks.get(name) or RiskState() for name in step.plan.risks}
+        p.room -= sum(RISK_BYTES + 4 * len(name) for name in p.risks)
     for name, plan in step.plan.risks.items():
         state = p.risks[name]
         if not state.due:
@@ -81,4 +87,6 @@ def schedule(step: Step, a: Activity) -> None:
 def hear(step: Step, signal: Signal) -> None:
     """A signal of the customer's: friction adds to the friction score."""
     if signal.kind in {"friction", "stalled"}:
-        of(step.p).add("friction", signal.time, SEVERITY_WEIGHTS.get(signal.severity or "", 1.0))
+        p = step.p
+        of(p).add("friction", signal.time, SEVERITY_WEIGHTS.get(signal.severity or "", 1.0))
+        p.room -= SUM_BYTES

@@ -10,7 +10,7 @@ from array import array
 from typing import Final
 
 from streams.contracts.outputs import Example
-from streams.engine.plan import Route
+from streams.engine.routes import Route
 from streams.engine.scoring.plan import RiskPlan
 from streams.engine.scoring.state import RiskState, Snapshot
 from streams.engine.step import Step, derived_id
@@ -41,6 +41,7 @@ def wait(step: Step, state: RiskState, snapshot: Snapshot) -> None:
         step.counts.snapshots_full += 1
         return
     state.waiting.append(snapshot)
+    step.p.room -= 64 + len(snapshot.values) + 4 * len(snapshot.model)
     if not state.matures or snapshot.until < state.matures:
         state.matures = snapshot.until
         step.arm(snapshot.until)

@@ -22,6 +22,8 @@ _FARTHEST_MS: Final = 4 * _PERIOD_MS
 """The landmark is moved before a weight leaves the range of a double (2^1023)."""
 _PER_MS: Final = tuple(1.0 / (days * DAY_MS) for days in HALF_LIVES_DAYS)
 _K7, _K30, _K90 = _PER_MS
+SUM_BYTES: Final = 72
+"""Most that one more sum, or the time of one more visit, takes in a profile's record."""
 RUNS: Final = 64
 """Visits of the recent past that a disordered touchpoint can still join."""
 

@@ -231,6 +231,59 @@ def test_customer_with_very_many_signals_has_at_most_20_open_triggers() -> None:
     assert run.statuses()[20:] == [("nudge", "cancelled", "goal_reached")] * 20 + [("nudge", "issued", None)]
 
 
+LARGE = """
+journeys:
+  purchase:
+    type: purchase
+    goal: Order Completed
+    stages: {cart: {on: Product Added}}
+    friction:
+      - {name: failed, count: {event: Payment Failed, at_least: 1, within: 1s}}
+actions:
+  help:
+    when: {signal: friction}
+    channel: agent
+    expires_after: 30d
+    content: {key: k, with: {items: cart.items_list}}
+"""
+
+
+def test_open_triggers_of_one_customer_are_not_larger_than_a_profile_may_be() -> None:
+    """A cart of 200 lines travels with each trigger."""
+    run = Run(LARGE)
+    run.hear(*(touchpoint(n, "Product Added", product_id=f"{n:-<60}", price=1.5) for n in range(200)))
+    for n in range(5):
+        run.hear(touchpoint(n * H, "Payment Failed"))
+        told = {"trigger_id": run.triggers[0].trigger_id, "outcome": "sent"}
+        run.hear(touchpoint(n * H + 1, "Message Handled", actor="system", **told))
+    assert [(d.outcome, d.reason) for d in run.decisions] == [("issued", "issued"), *[("none", "too_large")] * 4]
+    assert run.decisions[1].trigger_id is None
+    assert all(len(blob) <= MAX_BYTES for blob in run.save().values())
+    run.hear(touchpoint(6 * H, "Order Completed"), touchpoint(7 * H, "Payment Failed"))
+    assert run.statuses() == [
+        ("help", "issued", None),
+        ("help", "cancelled", "goal_reached"),
+        ("help", "issued", None),
+    ]
+
+
+def test_a_trigger_too_large_replaces_none() -> None:
+    more = """  more:
+    when: {signal: segment_entered}
+    channel: agent
+    value: 9
+    expires_after: 30d
+    content: {with: {a: cart.items_list, b: cart.items_list}}
+segments: {known: {where: "has(traits.name)"}}
+"""
+    run = Run(LARGE + more)
+    run.hear(*(touchpoint(n, "Product Added", product_id=f"{n:-<60}", price=1.5) for n in range(130)))
+    run.hear(touchpoint(1 * H, "Payment Failed"))
+    run.hear(touchpoint(2 * H, "identify", traits={"name": "Ada"}))
+    assert [(d.chosen, d.reason) for d in run.decisions] == [("help", "issued"), ("more", "too_large")]
+    assert run.statuses() == [("help", "issued", None)]
+
+
 ABSURD = [float("nan"), float("inf"), 1e308, -1e308, 10**18, True, "much", [1], None]
 
 
