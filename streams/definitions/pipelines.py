@@ -67,9 +67,10 @@ MODELS: Final[dict[str, ModelKind]] = {
     "logistic_regression": ModelKind(
         "logistic",
         {
-            "optimizer": OneOf(("sgd", "adam", "ada_grad"), "how weights are moved"),
-            "learning_rate": Number(1e-6, 1.0, "how far a label moves the weights"),
-            "intercept_learning_rate": Number(0.0, 1.0, "the same for the intercept"),
+            "optimizer": OneOf(("sgd", "adam"), "how weights are moved"),
+            "learning_rate": Number(1e-6, 1.0, "how far the first label moves the weights"),
+            "lowest_rate": Number(0.0, 1.0, "how far a label moves them after very many"),
+            "settles_after": Whole(1, 1_000_000, "labels after which the rate has come half the way down"),
             "l2": Number(0.0, 1.0, "pull of the weights to 0"),
         },
     ),

@@ -11,8 +11,9 @@ from typing import Final
 
 from streams.engine.scoring.scorer import probability
 
-MEMORY: Final = 1_000.0
-"""Labels after which an older one weighs 1/e."""
+MEMORY: Final = 10_000.0
+"""Labels after which an older one weighs 1/e. Long, because labels of one class come in clumps: of those who were
+scored on one day, who comes back is known sooner than who does not."""
 PULL: Final = 20.0
 """Curvature with which the parameters are held at slope 1, shift 0: about as much as 80 labels at even odds."""
 FLATTEST: Final = 0.01
@@ -30,8 +31,12 @@ class Calibration:
         self._aa = self._bb = PULL
         self._ab = 0.0
 
+    @staticmethod
+    def at(odds: float, slope: float, shift: float) -> float:
+        return probability(slope * odds + shift)
+
     def of(self, odds: float) -> float:
-        return probability(self.slope * odds + self.shift)
+        return self.at(odds, self.slope, self.shift)
 
     def learn(self, odds: float, label: bool) -> None:
         p = self.of(odds)
@@ -46,12 +51,6 @@ class Calibration:
         scale = self._aa * self._bb - self._ab * self._ab
         self.slope = max(FLATTEST, min(STEEP, self.slope + (self._bb * a - self._ab * b) / scale))
         self.shift = max(-STEEP, min(STEEP, self.shift + (self._aa * b - self._ab * a) / scale))
-
-    def loosen(self) -> None:
-        """The labels so far say little about those to come: the next ones weigh more."""
-        keep = PULL / max(self._aa, self._bb)
-        if keep < 1.0:
-            self._aa, self._ab, self._bb = (max(PULL, self._aa * keep), self._ab * keep, max(PULL, self._bb * keep))
 
     def state(self) -> list[float]:
         return [self.slope, self.shift, self._aa, self._ab, self._bb]

@@ -16,6 +16,8 @@ WATCHED: Final = 64
 """Features with a drift detector; those beyond it have none."""
 FAR: Final = 4.0
 """Standard deviations at which a value is cut for the detectors."""
+CONFIDENCE: Final = 1e-5
+"""Of ADWIN: the probability of a false alarm."""
 SETTLED: Final = 100
 """Values before mean and deviation are steady enough to standardise by."""
 ABSURD: Final = 1e12
@@ -30,10 +32,14 @@ class Columns:
         """For each feature, how often its detector has spoken."""
         self._counts = [0] * len(self.names)
         self._squares = [0.0] * len(self.names)
-        self._detectors = [drift.ADWIN() for _ in self.names[:WATCHED]]
+        self._detectors = [drift.ADWIN(delta=CONFIDENCE) for _ in self.names[:WATCHED] for _ in range(2)]
 
-    def filled(self, values: Mapping[str, float]) -> tuple[dict[str, float], int]:
-        """All features in order, missing ones at their mean so far, and how many were missing."""
+    def filled(self, values: Mapping[str, float], label: bool, *, fresh: bool) -> tuple[dict[str, float], int]:
+        """All features in order, missing ones at their mean so far, and how many were missing.
+
+        ``fresh``: watch them for drift; not so for another label of the same customer. Each class is watched for
+        itself, because labels of one class come in clumps.
+        """
         x: dict[str, float] = {}
         missing = 0
         for i, name in enumerate(self.names):
@@ -43,6 +49,8 @@ class Columns:
                 missing += 1
             else:
                 self._learn(i, value)
+                if fresh:
+                    self._watch(i, value, label)
             x[name] = value
         return x, missing
 
@@ -51,9 +59,12 @@ class Columns:
         off = value - self.means[i]
         self.means[i] += off / n
         self._squares[i] += off * (value - self.means[i])
-        if i < WATCHED and n > SETTLED and self._squares[i] > 0.0:
-            z = off / sqrt(self._squares[i] / n)
-            detector = self._detectors[i]
+
+    def _watch(self, i: int, value: float, label: bool) -> None:
+        n, squares = self._counts[i], self._squares[i]
+        if i < WATCHED and n > SETTLED and squares > 0.0:
+            z = (value - self.means[i]) / sqrt(squares / n)
+            detector = self._detectors[2 * i + label]
             detector.update((max(-FAR, min(FAR, z)) + FAR) / (2.0 * FAR))
             if detector.drift_detected:
                 self.drifts[i] += 1

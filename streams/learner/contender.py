@@ -1,28 +1,49 @@
-"""One pipeline in the contest for a risk: its calibration, its scores on labels it had not learned, its drift.
+"""One pipeline in the contest for a risk: what it has learned, its calibration, how it is judged, its drift.
 
-Owns the order in which a label is used: it judges first, then it is learned from.
+Owns how a label is judged: by what the pipeline knew when the score was made, not by what it has learned since. The
+labels of one customer overlap (who comes back decides all scores that wait), so a pipeline that is asked when they
+arrive has seen half of the answer, and the one that learns by heart looks best. Copies taken a few times within a
+horizon answer instead; a score is judged by the newest that knew no label later than it.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
+from math import isnan, nan
 from typing import Any, Final
 
 from river import drift
 
 from streams.definitions.model import Pipeline
-from streams.learner import pipelines
+from streams.learner import frozen, pipelines
 from streams.learner.calibration import Calibration
-from streams.learner.quality import log_loss
+from streams.learner.quality import Quality, log_loss, quality
 
+COPIES: Final = 4
+"""Within one horizon: what a pipeline is judged by is at most a quarter of a horizon older than the score."""
 WORST: Final = 4.0
 """Log loss at which it is cut for the drift detectors: one absurd score is no drift."""
+CONFIDENCE: Final = 1e-5
+"""Of ADWIN: the probability of a false alarm."""
 TOLERATED: Final = 0.02
 """Rise of the mean loss that Page-Hinkley lets pass,"""
 ALARM: Final = 50.0
-"""and the sum of what is beyond it at which it speaks: a rise by 0.1 after some 600 labels, no false alarm in thousands
-where the loss of a label varies by 0.5."""
+"""and the sum of what is beyond it at which it speaks: a rise by 0.1 after some 600 labels."""
+
+
+class Copy:
+    """A pipeline as it was."""
+
+    __slots__ = ("body", "model", "shift", "slope", "until")
+
+    def __init__(self, body: bytes, until: int, slope: float, shift: float) -> None:
+        self.body = body
+        self.model = frozen.thaw(body)
+        self.until = until
+        """Newest label that it knows (ms)."""
+        self.slope = slope
+        self.shift = shift
 
 
 class Contender:
@@ -35,42 +56,68 @@ class Contender:
         self.linear = pipelines.is_linear(self.model)
         self.calibration = Calibration()
         self.scores: deque[float] = deque(maxlen=window)
-        """Of the newest labels, as they were before each was learned."""
+        """Of the newest labels that were judged and whose cohort is known."""
+        self.labels: deque[bool] = deque(maxlen=window)
         self.lead = 0
         """Checks in a row at which it was better than the champion."""
         self.drifts = {"adwin": 0, "page_hinkley": 0}
         """How often the detector on its loss has spoken."""
+        self.copies: list[Copy] = []
+        """Oldest first."""
         self._sure = pipelines.sure(self.model)
-        self._adwin = drift.ADWIN()
-        self._page_hinkley = _page_hinkley()
+        self._adwin = drift.ADWIN(delta=CONFIDENCE)
+        self._page_hinkley = drift.PageHinkley(delta=TOLERATED, threshold=ALARM, mode="up")
 
     @property
     def name(self) -> str:
         return self.pipeline.name
 
-    def learn(self, x: dict[str, float], label: bool) -> None:
-        odds = pipelines.log_odds(self.model, x, self._sure)
-        score = self.calibration.of(odds)
+    def odds(self, x: dict[str, float]) -> float:
+        """Log-odds by all that it has learned, before calibration."""
+        return pipelines.log_odds(self.model, x, self._sure)
+
+    def judge(self, x: dict[str, float], scored_at: int) -> float:
+        """Score by the copy of then; NaN if there is none so old."""
+        for copy in reversed(self.copies):
+            if copy.until <= scored_at:
+                return Calibration.at(pipelines.log_odds(copy.model, x, self._sure), copy.slope, copy.shift)
+        return nan
+
+    def hear(self, score: float, label: bool) -> None:
+        """Its verdict on a label whose cohort is known."""
+        if isnan(score):
+            return
         self.scores.append(score)
-        if self._drifted(min(WORST, log_loss(score, label))):
-            self.calibration.loosen()
-        self.calibration.learn(odds, label)
+        self.labels.append(label)
+        self._watch(min(WORST, log_loss(score, label)))
+
+    def learn(self, x: dict[str, float], label: bool) -> None:
+        self.calibration.learn(self.odds(x), label)
         self.model.learn_one(x, label)
+
+    def keep(self, until: int, horizon_ms: int) -> None:
+        """Take a copy as of now, when ``until`` is the newest label learned, and drop those that no score needs."""
+        if self.copies and until - self.copies[-1].until < horizon_ms / COPIES:
+            return
+        self.copies.append(Copy(frozen.freeze(self.model), until, self.calibration.slope, self.calibration.shift))
+        while len(self.copies) > 1 and self.copies[1].until <= until - horizon_ms:
+            del self.copies[0]
+
+    def quality(self) -> Quality:
+        return quality(list(self.scores), list(self.labels))
 
     def resize(self, window: int) -> None:
         if self.scores.maxlen != window:
             self.scores = deque(self.scores, maxlen=window)
+            self.labels = deque(self.labels, maxlen=window)
 
-    def _drifted(self, loss: float) -> bool:
+    def _watch(self, loss: float) -> None:
         # ADWIN's mean before and after tells a rise from a fall: learning something is no alarm.
         before = self._adwin.estimation
         self._adwin.update(loss / WORST)
-        cut = bool(self._adwin.drift_detected) and self._adwin.estimation > before
-        self.drifts["adwin"] += cut
+        self.drifts["adwin"] += bool(self._adwin.drift_detected) and self._adwin.estimation > before
         self._page_hinkley.update(loss)
-        risen = bool(self._page_hinkley.drift_detected)
-        self.drifts["page_hinkley"] += risen
-        return cut or risen
+        self.drifts["page_hinkley"] += bool(self._page_hinkley.drift_detected)
 
     def state(self) -> dict[str, Any]:
         """Everything that later labels depend on, made of plain values and River objects."""
@@ -79,8 +126,10 @@ class Contender:
             "model": self.model,
             "calibration": self.calibration.state(),
             "scores": array("d", self.scores).tobytes(),
+            "labels": bytes(self.labels),
             "lead": self.lead,
             "drifts": dict(self.drifts),
+            "copies": [[copy.body, copy.until, copy.slope, copy.shift] for copy in self.copies],
             "adwin": self._adwin,
             "page_hinkley": self._page_hinkley,
         }
@@ -92,12 +141,10 @@ class Contender:
         contender.model = state["model"]
         contender.calibration = Calibration.of_state(state["calibration"])
         contender.scores.extend(array("d", state["scores"]))
+        contender.labels.extend(map(bool, state["labels"]))
         contender.lead = state["lead"]
         contender.drifts = dict(state["drifts"])
+        contender.copies = [Copy(*copy) for copy in state["copies"]]
         contender._adwin = state["adwin"]
         contender._page_hinkley = state["page_hinkley"]
         return contender
-
-
-def _page_hinkley() -> Any:
-    return drift.PageHinkley(delta=TOLERATED, threshold=ALARM, mode="up")

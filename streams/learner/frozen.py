@@ -35,6 +35,7 @@ OTHERS: Final = frozenset(
         ("builtins", "bool"), ("builtins", "float"), ("builtins", "int"), ("builtins", "object"), ("builtins", "set"),
         ("collections", "Counter"), ("collections", "OrderedDict"), ("collections", "defaultdict"),
         ("collections", "deque"), ("functools", "partial"), ("random", "Random"),
+        ("streams.learner.pipelines", "Settling"),
     }
 )  # fmt: skip
 FUNCTIONS: Final = frozenset(

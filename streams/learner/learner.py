@@ -11,6 +11,7 @@ import hmac
 from array import array
 from collections import deque
 from hashlib import blake2b, sha256
+from math import isnan, nan
 from typing import Any, Final
 
 from streams.contracts.outputs import Example, Model
@@ -18,6 +19,7 @@ from streams.definitions.model import Risk
 from streams.engine.scoring.features import STANDARD
 from streams.engine.scoring.scorer import ModelRefused
 from streams.learner import frozen, pipelines, snapshots
+from streams.learner.cohorts import Cohorts
 from streams.learner.columns import Columns
 from streams.learner.contender import Contender
 from streams.learner.quality import Quality, quality
@@ -25,6 +27,14 @@ from streams.learner.quality import Quality, quality
 REMEMBERED: Final = 5_000
 """Ids of the newest examples, so that one that comes twice is learned once."""
 MAC_BYTES: Final = 32
+COUNTS: Final = (
+    "learned",
+    "repeated",  # come twice
+    "foreign",  # of another risk or signature
+    "imputed",  # values that were missing
+    "promoted",  # changes of the champion
+    "oversize",  # models too large to be published
+)
 
 
 class Learner:
@@ -39,9 +49,7 @@ class Learner:
         self.risk = risk
         self.definition = definition
         self.version = version
-        self.counts = {"learned": 0, "repeated": 0, "foreign": 0, "imputed": 0, "promoted": 0, "oversize": 0}
-        """Examples learned from, come twice, of another risk or signature; values missing; changes of the champion;
-        models too large to be published."""
+        self.counts = dict.fromkeys(COUNTS, 0)
         self.trues = 0
         """Labels that came true."""
         self.learned_until = 0
@@ -50,10 +58,11 @@ class Learner:
         self._champion = 0
         self.features = risk.features or STANDARD
         self._columns = Columns(self.features)
-        self._labels: deque[bool] = deque(maxlen=risk.learning.window)
+        self._customer = ""
+        self._cohorts = Cohorts()
         self._issued: deque[tuple[float, bool]] = deque(maxlen=risk.learning.window)
         self._seen: dict[int, None] = {}
-        self._next_check = risk.learning.at_least
+        self._next_check = 0
 
     # -- what it learns ----------------------------------------------------------------------------------------------
 
@@ -69,23 +78,46 @@ class Learner:
         if len(self._seen) >= REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._seen[seen] = None
-        x, missing = self._columns.filled(example.features)
+        self.learned_until = max(self.learned_until, example.matured_at)
+        fresh = example.customer != self._customer
+        self._customer = example.customer
         label = example.label
-        self._labels.append(label)
-        if "@" in example.model:  # neither the prior nor a rule
-            self._issued.append((min(1.0, max(0.0, example.score)), label))
+        x, missing = self._columns.filled(example.features, label, fresh=fresh)
+        self._judge(example, x)
         for contender in self._contenders:
             contender.learn(x, label)
         self.counts["learned"] += 1
         self.counts["imputed"] += missing
         self.trues += label
-        self.learned_until = max(self.learned_until, example.matured_at)
-        return self._publish() if self._due() else []
+        self._hear()
+        if not self._sound():
+            return []
+        for contender in self._contenders:
+            contender.keep(self.learned_until, self.risk.horizon_ms)
+        return self._publish() if self.counts["learned"] >= self._next_check else []
 
-    def _due(self) -> bool:
-        n = self.counts["learned"]
+    def _judge(self, example: Example, x: dict[str, float]) -> None:
+        customer = self._cohorts.hash_of(example.customer)
+        if customer is None:
+            return
+        scores = [contender.judge(x, example.scored_at) for contender in self._contenders]
+        by_model = "@" in example.model  # neither the prior nor a rule
+        issued = min(1.0, max(0.0, example.score)) if by_model else nan
+        due = example.scored_at + self.risk.horizon_ms
+        self._cohorts.wait(due, customer, example.label, issued, scores)
+
+    def _hear(self) -> None:
+        for verdict in self._cohorts.complete(self.learned_until):
+            if not isnan(verdict.issued):
+                self._issued.append((verdict.issued, verdict.label))
+            for contender, score in zip(self._contenders, verdict.scores, strict=True):
+                contender.hear(score, verdict.label)
+
+    def _sound(self) -> bool:
+        """There are enough labels for a model, and enough of each class."""
         least = max(1, self.risk.learning.at_least // 10)
-        return n >= self._next_check and self.trues >= least and n - self.trues >= least
+        n = self.counts["learned"]
+        return n >= self.risk.learning.at_least and min(self.trues, n - self.trues) >= least
 
     # -- what it publishes -------------------------------------------------------------------------------------------
 
@@ -103,7 +135,8 @@ class Learner:
         return [snapshots.signed(model, self._key)]
 
     def _contest(self, qualities: dict[str, Quality]) -> None:
-        """A challenger that leads by the margin, check after check, becomes the champion."""
+        """A challenger that leads by the margin, check after check, becomes the champion. One that does worse than
+        saying the base rate of everyone leads nobody: so it is when there are labels of one class only at first."""
         rules = self.risk.learning
         champion = qualities[self.champion]
         best: tuple[float, int] | None = None
@@ -115,6 +148,7 @@ class Learner:
                 min(found.labels, champion.labels) >= min(rules.at_least, rules.window)
                 and found.auc >= champion.auc + rules.margin
                 and found.log_loss <= champion.log_loss
+                and found.log_loss < found.least
             )
             contender.lead = contender.lead + 1 if ahead else 0
             if contender.lead >= rules.for_checks and (best is None or found.auc > best[0]):
@@ -176,10 +210,9 @@ class Learner:
         return self._contenders[self._champion].name
 
     def qualities(self) -> dict[str, Quality]:
-        """Pipeline -> quality on the newest labels before each was learned; ``issued``: of the scores that models gave
-        out, as they stood on the examples. Costs some ms."""
-        labels = list(self._labels)
-        found = {c.name: quality(list(c.scores), labels[len(labels) - len(c.scores) :]) for c in self._contenders}
+        """Pipeline -> quality on the newest labels, by what it knew when the score was made; ``issued``: of the scores
+        that models gave out, as they stood on the examples. Costs some ms."""
+        found = {c.name: c.quality() for c in self._contenders}
         found["issued"] = quality([score for score, _ in self._issued], [label for _, label in self._issued])
         return found
 
@@ -208,10 +241,10 @@ class Learner:
         held = self._contenders[self._champion]
         named_anew = _identity(risk.learning.champion) != _identity(self.risk.learning.champion)
         self._champion = contenders.index(held) if held in contenders and not named_anew else 0
+        self._cohorts.arrange([self._contenders.index(c) if c in self._contenders else None for c in contenders])
         self._contenders = contenders
         for contender in contenders:
             contender.resize(window)
-        self._labels = deque(self._labels, maxlen=window)
         self._issued = deque(self._issued, maxlen=window)
         self.risk = risk
         self.definition = definition
@@ -232,7 +265,8 @@ class Learner:
                 "champion": self._champion,
                 "contenders": [c.state() for c in self._contenders],
                 "columns": self._columns.state(),
-                "labels": bytes(self._labels),
+                "customer": self._customer,
+                "cohorts": self._cohorts.state(),
                 "issued": array("d", [score for score, _ in self._issued]).tobytes(),
                 "issued_labels": bytes(label for _, label in self._issued),
                 "seen": array("Q", self._seen).tobytes(),
@@ -269,7 +303,8 @@ class Learner:
         self._champion = state["champion"]
         self._contenders = [Contender.of_state(one, window) for one in state["contenders"]]
         self._columns = Columns.of_state(state["columns"])
-        self._labels.extend(map(bool, state["labels"]))
+        self._customer = state["customer"]
+        self._cohorts = Cohorts.of_state(state["cohorts"])
         self._issued.extend(zip(array("d", state["issued"]), map(bool, state["issued_labels"]), strict=True))
         self._seen = dict.fromkeys(array("Q", state["seen"]))
         self._next_check = state["next_check"]

@@ -18,7 +18,7 @@ Options = Mapping[str, float | int | str | bool]
 SURE: Final = 7.0
 """Log-odds beyond which a tree, a neighbourhood or the like is not believed: a leaf with labels of one class says 0 or
 1."""
-OPTIMIZERS: Final = {"sgd": optim.SGD, "adam": optim.Adam, "ada_grad": optim.AdaGrad}
+OPTIMIZERS: Final = {"sgd": optim.SGD, "adam": optim.Adam}
 
 
 class Classifier(Protocol):
@@ -39,16 +39,30 @@ class Linear(NamedTuple):
     intercept: float
 
 
+class Settling(optim.base.Scheduler):  # type: ignore[misc]  # River has no types for it
+    """A learning rate that begins high, so that the first labels teach something, and falls to a floor, not to 0: what
+    customers do goes on changing. After n labels it is lowest + (first - lowest) / (1 + n / settles_after)."""
+
+    def __init__(self, first: float, lowest: float, settles_after: float) -> None:
+        self.first = first
+        self.lowest = min(first, lowest)
+        self.settles_after = settles_after
+
+    def get(self, t: int) -> float:
+        return self.lowest + (self.first - self.lowest) / (1.0 + t / self.settles_after)
+
+
 def _logistic_regression(options: Options) -> Any:
     optimizer = OPTIMIZERS.get(str(options["optimizer"]))
     if optimizer is None:
         raise ValueError(f"there is no optimizer {options['optimizer']!r} ({', '.join(OPTIMIZERS)})")
+    rate = Settling(float(options["learning_rate"]), float(options["lowest_rate"]), float(options["settles_after"]))
     return compose.Pipeline(
         preprocessing.StandardScaler(),
         linear_model.LogisticRegression(
-            optimizer=optimizer(float(options["learning_rate"])),
+            optimizer=optimizer(rate),
             l2=float(options["l2"]),
-            intercept_lr=float(options["intercept_learning_rate"]),
+            intercept_lr=rate,
             clip_gradient=1.0,
         ),
     )
@@ -68,7 +82,7 @@ _TREE: Final[Options] = {"grace_period": 200, "max_depth": 12, "delta": 1e-7, "t
 MODELS: Final[Mapping[str, _Kind]] = {
     "logistic_regression": _Kind(
         _logistic_regression,
-        {"optimizer": "sgd", "learning_rate": 0.005, "intercept_learning_rate": 0.005, "l2": 0.0001},
+        {"optimizer": "sgd", "learning_rate": 0.05, "lowest_rate": 0.0005, "settles_after": 200, "l2": 0.0001},
     ),
     "hoeffding_tree": _Kind(lambda options: tree.HoeffdingTreeClassifier(**options), _TREE),
     "hoeffding_adaptive_tree": _Kind(

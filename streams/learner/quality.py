@@ -40,6 +40,12 @@ class Quality(NamedTuple):
     ece: float
     bins: tuple[Bin, ...]
 
+    @property
+    def least(self) -> float:
+        """Log loss of saying the base rate of everyone: a score that knows anything is below it."""
+        p = self.base_rate
+        return sum(-x * log(x) for x in (p, 1.0 - p) if x > 0.0)
+
     def figures(self, prefix: str = "") -> dict[str, float]:
         """Those that are defined, by name."""
         named = {

@@ -23,6 +23,7 @@ from tests.support.labels import FOREST, KEY, LINEAR, TREE, examples, learning, 
 
 ALL = [
     LINEAR,
+    Pipeline("adam", "logistic_regression", {"optimizer": "adam", "learning_rate": 0.01}),
     TREE,
     Pipeline("adaptive", "hoeffding_adaptive_tree", {"grace_period": 50}),
     Pipeline("fast", "extremely_fast_decision_tree", {"grace_period": 50}),
@@ -37,7 +38,7 @@ def models(learner: Learner, start: int, end: int) -> list[bytes]:
     return [body(model) for one in world[start:] for model in learner.learn(one)]
 
 
-@pytest.mark.parametrize("pipeline", ALL, ids=lambda p: p.model)
+@pytest.mark.parametrize("pipeline", ALL, ids=lambda p: p.name)
 def test_any_pipeline_goes_on_where_it_was(pipeline: Pipeline) -> None:
     rules = risk(learning(champion=pipeline, at_least=50, publish_every=50))
     straight = Learner(rules, 1, KEY)
