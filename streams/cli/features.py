@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ def features(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Definition files: shows their own features too, and who uses which."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the features of scores: name, unit, definition, and which risks use them."""
     from rich.console import Console  # noqa: PLC0415 - only this command draws a table
@@ -22,6 +24,7 @@ def features(
 
     from streams.definitions.load import DefinitionFaults, load_files  # noqa: PLC0415 - imports CEL, which is slow
     from streams.engine.scoring.features import FEATURES, STANDARD  # noqa: PLC0415
+    from streams.engine.scoring.plan import of_definition  # noqa: PLC0415
 
     try:
         definition = load_files(files) if files else None
@@ -31,6 +34,20 @@ def features(
     for risk in definition.risks if definition is not None else ():
         for name in risk.features:
             used.setdefault(name, []).append(risk.name)
+    if as_json:
+        own_features = definition.features if definition is not None else ()
+        for feature in (*FEATURES.values(), *map(of_definition, own_features)):
+            found = {
+                "name": feature.name,
+                "unit": feature.unit,
+                "title": feature.title,
+                "definition": feature.meaning,
+                "log": feature.log,
+                "standard": feature.name in STANDARD,
+                "risks": used.get(feature.name, []),
+            }
+            typer.echo(json.dumps(found, ensure_ascii=False))
+        return
     table = Table("feature", "unit", "used by" if definition else "standard", "definition", box=None, pad_edge=False)
     for feature in FEATURES.values():
         by = ", ".join(used.get(feature.name, ())) if definition else "yes" if feature.name in STANDARD else ""

@@ -54,7 +54,8 @@ class Signal(msgspec.Struct, gc=False):
     model: str | None = None
     """churn_risk: name@version of the model that made the score; "prior" or "rule" while there is none."""
     contributions: dict[str, float] = {}
-    """churn_risk: feature -> by how much it raised the log-odds, the strongest first."""
+    """churn_risk: feature -> by how much it raised the log-odds, the strongest first; where the score has fallen, those
+    that lowered it (negative)."""
     words: list[str] = []
     """churn_risk: the same in words."""
 

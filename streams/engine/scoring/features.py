@@ -172,7 +172,7 @@ def _sum(name: str, i: int) -> Reader:
 _ALL: Final = "all"
 _ALL_KINDS: Final = (*KINDS, OTHER)
 
-_SINGLE: Final = (
+SINGLE: Final = (
     Feature("days_since_touchpoint", "days", "days since the last touchpoint", _days_since_touchpoint,
             "Of those that count.", log=True),
     Feature("days_since_order", "days", "days since the last order", _days_since_order, log=True, reads=facts.ORDERS),
@@ -214,7 +214,7 @@ _SINGLE: Final = (
             "Order Refunded and Order Cancelled by Order Completed; missing without an order.", reads=facts.ORDERS),
 )  # fmt: skip
 
-_DECAYED: Final[tuple[tuple[str, str, str, str, str, int], ...]] = (
+DECAYED: Final[tuple[tuple[str, str, str, str, str, int], ...]] = (
     ("touchpoint", _ALL, "touchpoints", "touchpoints lately", "Touchpoints that count.", 0),
     ("visit", "visit", "visits", "visits lately", "As in visits, each at its start.", 0),
     ("spend", "spend", "currency", "spent lately", "Values of orders, returns not taken off.", facts.ORDERS),
@@ -243,12 +243,12 @@ def _decayed() -> list[Feature]:
             log=True,
             reads=reads,
         )
-        for name, key, unit, title, meaning, reads in _DECAYED
+        for name, key, unit, title, meaning, reads in DECAYED
         for i, days in enumerate(HALF_LIVES_DAYS)
     ]
 
 
-FEATURES: Final[dict[str, Feature]] = {f.name: f for f in (*_SINGLE, *_decayed())}
+FEATURES: Final[dict[str, Feature]] = {f.name: f for f in (*SINGLE, *_decayed())}
 
 STANDARD: Final[tuple[str, ...]] = (
     *("days_since_touchpoint", "days_since_order", "tenure_days", "orders", "touchpoints", "lifetime_value"),

@@ -25,7 +25,7 @@ KINDS: Final[dict[str, str]] = {
 }
 """Kind -> what it counts, in the plural."""
 
-_EVENTS: Final = {
+EVENTS: Final = {
     "view": "page, screen, Page Viewed, Product List Viewed, Product List Filtered, Promotion Viewed, "
     "Promotion Clicked, Product Clicked, Product Viewed, Product Shared, Plan Viewed",
     "search": "Products Searched",
@@ -45,9 +45,7 @@ _EVENTS: Final = {
     "feedback": "Product Reviewed, Review Submitted, Survey Answered",
 }
 
-KIND_OF: Final[dict[str, str]] = {
-    event.strip(): kind for kind, events in _EVENTS.items() for event in events.split(",")
-}
+KIND_OF: Final[dict[str, str]] = {event.strip(): kind for kind, events in EVENTS.items() for event in events.split(",")}
 """Standard event name -> kind; what has none is OTHER."""
 OTHER: Final = "other"
 """Kind of any other event: it counts among all touchpoints only."""

@@ -60,7 +60,7 @@ class RiskPlans:
     """All risks of a definition, and what of the engine they touch."""
 
     def __init__(self, definition: Definition) -> None:
-        own = {f.name: _own(f) for f in definition.features}
+        own = {f.name: of_definition(f) for f in definition.features}
         self.risks = {r.name: _plan(r, n, own) for n, r in enumerate(definition.risks)}
         self.first = next(iter(self.risks), None)
         self.staying = next((r.name for r in self.risks.values() if r.without), None)
@@ -77,8 +77,8 @@ class RiskPlans:
         self.asking = frozenset(_asking(self.scored_on, definition))
 
 
-def _own(own: OwnFeature) -> Feature:
-    """A feature of the definition's; an error, a text or what is not finite is missing, and counted."""
+def of_definition(own: OwnFeature) -> Feature:
+    """A feature that the definition adds; an error, a text or what is not finite is missing, and counted."""
 
     def read(m: Moment) -> float:
         value = own.value.value(m.facts)

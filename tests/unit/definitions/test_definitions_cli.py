@@ -96,6 +96,22 @@ def test_features_of_a_definition_are_shown_with_the_risks_that_use_them(tmp_pat
     assert "version 2 is not known" in err
 
 
+def test_features_as_json_say_all() -> None:
+    _, out, _ = run("features", "--json", str(shipped("shop")))
+    found = {one["name"]: one for one in map(json.loads, out.splitlines())}
+    assert set(found) == {*FEATURES, "app_share"}
+    assert found["visits"] == {
+        "name": "visits",
+        "unit": "visits",
+        "title": "visits so far",
+        "definition": "Touchpoints that count with no pause longer than the session gap make one visit.",
+        "log": True,
+        "standard": True,
+        "risks": ["churn", "no_renewal"],
+    }
+    assert found["app_share"]["definition"] == "channel_share.mobile_app"
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 def test_example_of_every_variable_reads_it(name: str) -> None:
     variable = VARIABLES[name]
