@@ -232,7 +232,7 @@ class Partition:
             return None
         if processing.paused is not None:
             return self._resume(processing) if self._resume_commanded() else None
-        news = processing.take_news()
+        news = processing.take_news(int(time.time() * 1000))
         if news is not None:
             return news
         if self._inbox:
