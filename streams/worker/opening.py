@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
-from msgspec import structs
+from msgspec import MsgspecError, structs
 
 from streams.definitions.model import Definition
 from streams.worker import changelog
 from streams.worker.logs import LIBRDKAFKA
 from streams.worker.marker import Marker
-from streams.worker.outcomes import OpenCancelled, OutcomeUnknown
+from streams.worker.outcomes import OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.ports import EnginePort, Runtime
 from streams.worker.position import Log, Start, start
 from streams.worker.processing import first_marker
@@ -60,8 +60,8 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
             progress=lambda _done, remaining: left.set(remaining),
         )
         log = read_log(runtime, partition)
-    except (KafkaException, TimeoutError) as failure:
-        raise _unread(failure, partition) from failure
+    except (KafkaException, TimeoutError, ValueError) as failure:
+        raise _unread(failure, topics.state, partition) from failure
     place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
     if place.keeps == "nothing":
         return Opened(producer, place, None, {}, log.topic_id)
@@ -80,15 +80,25 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
         )
-    except (KafkaException, TimeoutError) as failure:
-        raise _unread(failure, partition) from failure
+    except (KafkaException, TimeoutError, ValueError) as failure:
+        raise _unread(failure, runtime.topics.state, partition) from failure
     return producer, marker
 
 
-def _unread(failure: Exception, partition: int) -> Exception:
+def _unread(failure: Exception, topic: str, partition: int) -> Exception:
+    if isinstance(failure, ValueError):
+        return not_understood(failure, topic, partition)
     if isinstance(failure, KafkaException):
         raise_if_decided(fault_of(failure), f"reading the state of partition {partition}")
     return OutcomeUnknown(f"the state could not be read: {failure}")
+
+
+def not_understood(failure: ValueError, topic: str, partition: int) -> Refused:
+    """The state holds a record that is none of this version's."""
+    return Refused(
+        f"{topic} partition {partition} holds what this version cannot read: {failure}. Run the version that wrote it, "
+        "or find out who else writes to that topic; with another JOURNEY_APP the state is built from the touchpoints."
+    )
 
 
 def read_log(runtime: Runtime, partition: int) -> Log:
@@ -139,7 +149,10 @@ def restored_engine(
         hot_profiles=runtime.settings.hot_profiles,
     )
     if opened.marker is not None:
-        engine.restore(opened.profiles, opened.marker.engine or None)
+        try:
+            engine.restore(opened.profiles, opened.marker.engine or None)
+        except (ValueError, MsgspecError) as failure:
+            raise not_understood(ValueError(str(failure)), runtime.topics.state, partition) from failure
         # What was accepted as lost moves the place in the log.
         begins = structs.replace(begins, next=opened.start.next, offset=opened.start.offset, topic_id=opened.topic_id)
     return engine, begins
