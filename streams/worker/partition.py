@@ -12,11 +12,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from streams.engine.state import StateError
 from streams.worker.batch import Batch, Tally
 from streams.worker.decoding import Decoding
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
-from streams.worker.opening import open_again, open_anew
+from streams.worker.opening import not_understood, open_again, open_anew
 from streams.worker.outcomes import DefinitionAbsent, Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.phase import READY, TAKING, Phase
 from streams.worker.ports import Runtime, Work
@@ -138,6 +139,10 @@ class Partition:
             except Refused as refusal:
                 self._drop()
                 self._rt.group.refuse(refusal)
+                return
+            except StateError as error:
+                self._drop()
+                self._rt.group.refuse(not_understood(error, self._rt.topics.state, self.number))
                 return
             except Fenced as fenced:
                 self._fenced(fenced)

@@ -257,14 +257,3 @@ def test_the_idle_clock_comes_to_what_an_adopted_definition_has_made_due() -> No
     assert len(of(batch, TOPICS.signals)) == 1
     assert processing.engine.watermark == watermark
     assert not processing.timer_due(watermark)
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    st.one_of(st.none(), st.binary(max_size=40)),
-    st.one_of(st.none(), st.binary(max_size=200), st.just(b'{"number": []}')),
-)
-def test_any_record_of_the_definitions_topic_is_read_or_passed_over(key: bytes | None, value: bytes | None) -> None:
-    from streams.worker.definitions_topic import read_record  # noqa: PLC0415 - only here
-
-    assert read_record(key, value) is None
