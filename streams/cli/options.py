@@ -25,11 +25,17 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def connected(bootstrap: str | None, prefix: str | None = None, app: str | None = None) -> Connection:
-    """The deployment that the options and settings name; the command ends if they are wrong."""
+    """The deployment that the options and settings name; the command ends if they are wrong or no broker answers."""
     from streams.settings import SettingsError  # noqa: PLC0415 - keeps `journey --help` quick
+    from streams.tools.brokers import wait_for_brokers  # noqa: PLC0415
     from streams.tools.connection import connect  # noqa: PLC0415
+    from streams.worker.outcomes import Refused  # noqa: PLC0415
 
     try:
-        return connect(os.environ, bootstrap=bootstrap, prefix=prefix, app=app)
+        found = connect(os.environ, bootstrap=bootstrap, prefix=prefix, app=app)
+        wait_for_brokers(found.settings.kafka, 0.0)
     except SettingsError as error:
         fail(f"The settings are wrong:\n{error}", 2)
+    except Refused as refusal:
+        fail(str(refusal))
+    return found

@@ -43,6 +43,9 @@ def replay(
     start_issuing_at: Annotated[
         str | None, typer.Option(help="Triggers begin at this time; before it is warm-up. Default: the beginning.")
     ] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Learn the definition's risks from labels as they mature, in the same pass.")
+    ] = False,
     from_kafka: Annotated[
         bool, typer.Option("--from-kafka", help="Replay log and journal of the deployment that the settings name.")
     ] = False,
@@ -55,8 +58,11 @@ def replay(
 ) -> None:
     """Replay touchpoints through the engine and say what came of them."""
     if from_kafka:
-        if definition or input or mapping or until or start_issuing_at or no_drain:
-            _refuse("--from-kafka takes definitions, start and end from the journal: give only --output and --compare")
+        if definition or input or mapping or until or start_issuing_at or no_drain or learn:
+            _refuse(
+                "--from-kafka takes definitions, models, start and end from the journal: "
+                "give only --output and --compare"
+            )
         _from_kafka(connected(bootstrap, prefix, application), output, compare=compare)
         return
     if compare:
@@ -71,6 +77,7 @@ def replay(
         until_ms=_time("--until", until),
         start_issuing_at=_time("--start-issuing-at", start_issuing_at),
         ending="stop" if no_drain else "drain",
+        learn=learn,
     )
 
 
@@ -83,6 +90,7 @@ def _files(
     until_ms: int | None,
     start_issuing_at: int | None,
     ending: Ending,
+    learn: bool,
 ) -> None:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -96,6 +104,8 @@ def _files(
 
     try:
         loaded = load_files([find(name, "journey") for name in definition])
+        if learn and not loaded.risks:
+            _refuse("--learn needs a definition with risks")
         files = open_inputs(inputs, [load_mapping(find(name, "mapping")) for name in mappings])
         size = sum(file.size for file in files)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -119,6 +129,7 @@ def _files(
                 until_ms=until_ms,
                 ending=ending,
                 start_issuing_at=start_issuing_at,
+                learn=learn,
                 progress=progress,
             )
         summary.filtered = sum(file.filtered for file in files)

@@ -6,7 +6,6 @@ Owns the options and the messages; what the customers do is in ``streams.tools.s
 # ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from streams.cli.options import connected
 
 if TYPE_CHECKING:
     from streams.contracts.touchpoint import Touchpoint
@@ -64,7 +65,6 @@ def simulate(
     """Simulate customers of the shipped shop and service definitions, with the truth about who was stuck where."""
     from streams.contracts.registry import RegistryError
     from streams.contracts.schemas import RegistryUnavailable
-    from streams.settings_source import SettingsError
     from streams.tools.simulator import DEFAULT_START_MS, Disturbance, Garbage, Pace, Simulation, arrivals_for
     from streams.tools.simulator.sinks import DeliveryError, write_truth
 
@@ -109,7 +109,7 @@ def simulate(
             sink.flush()
         except KeyboardInterrupt:  # the usual end of a live simulation: what was made is kept
             pass
-        except (DeliveryError, OSError, SettingsError, RegistryUnavailable, RegistryError) as error:
+        except (DeliveryError, OSError, RegistryUnavailable, RegistryError) as error:
             typer.echo(f"journey simulate: {error}", err=True)
             raise typer.Exit(1) from error
     typer.echo(f"{written:,} touchpoints written to {output or 'the touchpoint topic'}")
@@ -149,9 +149,8 @@ def _sink(stack: ExitStack, output: Path | None) -> Sink:
     if output is not None:
         return stack.enter_context(JsonLines(output))
     from streams.contracts.output_codec import OutputCodec
-    from streams.tools.connection import connect
 
-    connection = connect(os.environ)
+    connection = connected(None)
     codec = OutputCodec(connection.schemas("write"), "/journey-streams/simulator")
     return TopicSink(connection.kafka, connection.topics.touchpoints, codec)
 

@@ -231,13 +231,13 @@ class Engine:
         self._step.draining = False
         return self._end()
 
-    def adopt(self, definition: Definition) -> Outputs:
-        """Go over to another definition between two batches (semantics, rule 23).
+    def adopt(self, definition: Definition, now_ms: int | None = None) -> Outputs:
+        """Go over to another definition between two batches (semantics, rule 23). ``now_ms`` as in ``process``.
 
         What it makes due (an instance that may not live so long any more, a session whose end nobody asked for before)
         fires before the next touchpoint, or when the idle clock comes to it.
         """
-        self._begin(None)
+        self._begin(now_ms)
         old = self.plan
         self.plan = self._step.plan = Plan(definition)
         self._step.facts.time = self.plan.time

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from msgspec import structs
+from msgspec import MsgspecError, structs
 
 from streams.definitions.model import Definition
 from streams.worker.marker import Marker
-from streams.worker.opening import Opened
+from streams.worker.opening import Opened, not_understood
 from streams.worker.phase import Phase
 from streams.worker.ports import EnginePort, Runtime
 from streams.worker.processing import Processing, first_marker
@@ -63,7 +63,10 @@ def restored_engine(
         hot_profiles=runtime.settings.hot_profiles,
     )
     if opened.marker is not None:
-        engine.restore(opened.profiles, opened.marker.engine or None)
+        try:
+            engine.restore(opened.profiles, opened.marker.engine or None)
+        except (ValueError, MsgspecError) as failure:
+            raise not_understood(ValueError(str(failure)), runtime.topics.state, partition) from failure
         # What was accepted as lost moves the place in the log.
         begins = structs.replace(begins, next=opened.start.next, offset=opened.start.offset, topic_id=opened.topic_id)
     return engine, begins

@@ -61,7 +61,7 @@ def read_record(key: bytes | None, value: bytes | None) -> Published | tuple[str
             return Published(int(content["number"]), str(content["digest"]), sources)
         if content.get("command") == RESUME:
             return str(content["app"]), int(content["partition"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         log.warning("The definitions topic holds a record that this version cannot read (key %r).", key[:80])
     return None
 
@@ -201,6 +201,11 @@ class DefinitionsTopic:
                 number,
                 faults,
             )
+            return None
+        except Exception:
+            # Whoever may write to the topic wrote it; the one in force goes on.
+            self._refused.add(number)
+            log.exception("Definition %d cannot be compiled and is not adopted", number)
             return None
         self._loaded[number] = definition
         return definition

@@ -51,7 +51,10 @@ def encode(marker: Marker) -> bytes:
 
 def decode(value: bytes) -> Marker:
     """Raises ``ValueError`` for what is no marker of this version."""
-    marker = _decoder.decode(value)
+    try:
+        marker = _decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"a marker that cannot be decoded: {error}") from error
     if marker.format != 1:
         raise ValueError(f"marker of format {marker.format}: written by a newer version of the software")
     return marker

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from streams.worker import changelog
 from streams.worker.logs import LIBRDKAFKA
 from streams.worker.marker import Marker
-from streams.worker.outcomes import OpenCancelled, OutcomeUnknown
+from streams.worker.outcomes import OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.ports import Runtime
 from streams.worker.position import Log, Start, start
 from streams.worker.transactions import PartitionProducer, fault_of, raise_if_decided
@@ -56,8 +56,8 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
             progress=lambda _done, remaining: left.set(remaining),
         )
         log = read_log(runtime, partition)
-    except (KafkaException, TimeoutError) as failure:
-        raise _unread(failure, partition) from failure
+    except (KafkaException, TimeoutError, ValueError) as failure:
+        raise _unread(failure, runtime.intake.state, partition) from failure
     place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
     if place.keeps == "nothing":
         return Opened(producer, place, None, {}, log.topic_id)
@@ -76,15 +76,25 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
             partition,
             cancelled=lambda: not runtime.group.holds(partition, generation),
         )
-    except (KafkaException, TimeoutError) as failure:
-        raise _unread(failure, partition) from failure
+    except (KafkaException, TimeoutError, ValueError) as failure:
+        raise _unread(failure, runtime.intake.state, partition) from failure
     return producer, marker
 
 
-def _unread(failure: Exception, partition: int) -> Exception:
+def _unread(failure: Exception, topic: str, partition: int) -> Exception:
+    if isinstance(failure, ValueError):
+        return not_understood(failure, topic, partition)
     if isinstance(failure, KafkaException):
         raise_if_decided(fault_of(failure), f"reading the state of partition {partition}")
     return OutcomeUnknown(f"the state could not be read: {failure}")
+
+
+def not_understood(failure: ValueError, topic: str, partition: int) -> Refused:
+    """The state holds a record that is none of this version's."""
+    return Refused(
+        f"{topic} partition {partition} holds what this version cannot read: {failure}. Run the version that wrote it, "
+        "or find out who else writes to that topic; with another JOURNEY_APP the state is built from the touchpoints."
+    )
 
 
 def read_log(runtime: Runtime, partition: int) -> Log:

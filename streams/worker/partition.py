@@ -12,11 +12,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from streams.engine.state import StateError
 from streams.worker.batch import Batch, Tally
 from streams.worker.decoding import Decoding
 from streams.worker.inbox import Inbox
 from streams.worker.marker import Marker
-from streams.worker.opening import open_again, open_anew
+from streams.worker.opening import not_understood, open_again, open_anew
 from streams.worker.outcomes import DefinitionAbsent, Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.phase import READY, TAKING, Phase
 from streams.worker.ports import Runtime, Work
@@ -139,6 +140,10 @@ class Partition:
                 self._drop()
                 self._rt.group.refuse(refusal)
                 return
+            except StateError as error:
+                self._drop()
+                self._rt.group.refuse(not_understood(error, self._rt.topics.state, self.number))
+                return
             except Fenced as fenced:
                 self._fenced(fenced)
             except OutcomeUnknown as unknown:
@@ -232,7 +237,7 @@ class Partition:
             return None
         if processing.paused is not None:
             return self._resume(processing) if self._resume_commanded() else None
-        news = processing.take_news()
+        news = processing.take_news(int(time.time() * 1000))
         if news is not None:
             return news
         if self._inbox:

@@ -128,11 +128,11 @@ class Processing:
     def has_news(self) -> bool:
         return self._newer_definition() is not None or self._newer_model() is not None
 
-    def take_news(self) -> Batch | None:
+    def take_news(self, now_ms: int) -> Batch | None:
         definition = self._newer_definition()
         if definition is not None:
             log.info("Partition %d adopts definition %d", self._number, definition.number)
-            return self.adopt(definition)
+            return self.adopt(definition, now_ms)
         while (scorer := self._newer_model()) is not None:
             batch = self.adopt_model(scorer)
             if batch is not None:
@@ -164,9 +164,9 @@ class Processing:
         self._say(outputs, self.offset, builder)
         return self.close(builder)
 
-    def adopt(self, definition: Definition) -> Batch:
+    def adopt(self, definition: Definition, now_ms: int) -> Batch:
         builder = self.builder()
-        outputs = self.engine.adopt(definition)
+        outputs = self.engine.adopt(definition, now_ms)
         builder.journal(self.offset, "definition", {"number": definition.number})
         self._say(outputs, self.offset, builder)
         return self.close(builder)

@@ -27,6 +27,7 @@ from streams.contracts.topics import Topics
 from streams.definitions.load import DefinitionFaults, load_files
 from streams.engine.engine import Engine
 from streams.settings import Settings
+from streams.tools.brokers import wait_for_brokers
 from streams.worker import rights, startup
 from streams.worker.app import JourneyApp, make_app
 from streams.worker.beginning import begin
@@ -206,7 +207,9 @@ def _prepare(settings: Settings, topics: Topics, definitions: Sequence[Path]) ->
             loaded = load_files(definitions)
         except DefinitionFaults as faults:
             raise Refused(f"the definition is not usable:\n{faults}") from faults
-    startup.wait_for_brokers(settings)
+    wait_for_brokers(
+        settings.kafka, settings.broker_wait_ms / 1000, " JOURNEY_BROKER_WAIT sets how long a start waits."
+    )
     # First: brokers hide what a user may not describe, and a hidden topic looks like none.
     startup.check_rights(settings, rights.of_the_worker(topics, publishes=loaded is not None))
     partitions = startup.check(settings, topics)

@@ -38,7 +38,8 @@ class Shell:
         self._suspended_since: float | None = time.monotonic()
         self._changed = asyncio.Event()
         self._draining = False
-        self._looped_at = time.monotonic()
+        self._looped_at: float | None = None
+        """When the event loop last came round; None before it begins to: a start may wait for brokers and registry."""
         self.ended = asyncio.Event()
         self.status = 0
         self.why = ""
@@ -160,6 +161,7 @@ class Shell:
     async def tick_forever(self) -> None:
         """Idle clocks, gauges, and whether aiokafka still works."""
         seconds = 0.0
+        self._looped_at = time.monotonic()
         while True:
             began = time.monotonic()
             await asyncio.sleep(TICK_S)
@@ -207,6 +209,8 @@ class Shell:
         return None
 
     def not_live(self) -> str | None:
+        if self._looped_at is None:
+            return None
         silent = time.monotonic() - self._looped_at
         if silent > LOOP_DEAD_S:
             return f"the event loop has not run for {silent:.0f} s"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.contracts.registry import RegistryError, RegistryOptions, RegistrySchemas, RegistryTimeoutError, subjects
@@ -21,65 +20,11 @@ from streams.tools.topics import TopicsError, check_topics
 from streams.worker import rights
 from streams.worker.logs import LIBRDKAFKA
 from streams.worker.outcomes import Refused, Unavailable
-from streams.worker.transactions import FORBIDDEN_CODES, fault_of
+from streams.worker.transactions import fault_of
 
 log = logging.getLogger(__name__)
 
 ASK_S: Final = 5.0
-TELL_EVERY_S: Final = 10.0
-
-
-def wait_for_brokers(settings: Settings) -> None:
-    """Returns once a broker answers; raises ``Refused`` after ``broker_wait``, or at once where it denies the login."""
-    kafka, until = settings.kafka, time.monotonic() + settings.broker_wait_ms / 1000
-    # Asking for metadata only tells that nobody answered; why a connection fails is told to this callback.
-    causes: list[KafkaError] = []
-    admin = AdminClient(
-        kafka.librdkafka(socket_timeout_ms=int(ASK_S * 1000)) | {"error_cb": causes.append}, logger=LIBRDKAFKA
-    )
-    told = 0.0
-    while True:
-        try:
-            admin.list_topics(timeout=ASK_S)
-        except KafkaException as failure:
-            admin.poll(0)
-            cause = _cause([*causes, fault_of(failure)])
-            causes.clear()
-            if cause.code() in FORBIDDEN_CODES:
-                raise Refused(
-                    f"{kafka.bootstrap} refuses this user: {cause.str()}. Look at "
-                    "JOURNEY_KAFKA_SASL_USERNAME, _SASL_PASSWORD, _SASL_MECHANISM and _SECURITY_PROTOCOL."
-                ) from failure
-            now = time.monotonic()
-            if now >= until:
-                raise _no_answer(settings, cause) from failure
-            if now - told > TELL_EVERY_S:
-                told = now
-                log.warning(
-                    "No broker answers at %s (%s); waiting %.0f s more.", kafka.bootstrap, cause.str(), until - now
-                )
-            time.sleep(0.5)
-        else:
-            return
-
-
-def _cause(errors: Sequence[KafkaError]) -> KafkaError:
-    """The one that says most: a denied login or a failed handshake rather than that brokers are down."""
-    telling = (*FORBIDDEN_CODES, KafkaError._SSL)
-    return min(errors, key=lambda e: (e.code() not in telling, e.code() == KafkaError._ALL_BROKERS_DOWN))
-
-
-def _no_answer(settings: Settings, cause: KafkaError) -> Refused:
-    kafka = settings.kafka
-    if cause.code() == KafkaError._SSL:
-        return Refused(
-            f"{kafka.bootstrap} and this worker cannot agree on TLS: {cause.str()}. Look at JOURNEY_KAFKA_SSL_CA, "
-            "_SSL_CHECK_HOSTNAME, _SSL_CERTIFICATE and _SECURITY_PROTOCOL."
-        )
-    return Unavailable(
-        f"no broker answers at {kafka.bootstrap} after {settings.broker_wait_ms / 1000:.0f} s ({cause.str()}). Is "
-        "Kafka running there? Set JOURNEY_KAFKA_BOOTSTRAP; JOURNEY_BROKER_WAIT sets how long to wait."
-    )
 
 
 def check_rights(settings: Settings, needed: rights.Needed) -> None:

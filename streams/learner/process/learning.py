@@ -209,7 +209,7 @@ class Learning:
         """Definitions come with the examples that were made under them."""
         return False
 
-    def take_news(self) -> Batch | None:
+    def take_news(self, now_ms: int) -> Batch | None:  # noqa: ARG002 - Work's
         return None
 
     def timer_due(self, limit_ms: int) -> bool:  # noqa: ARG002 - Work's

@@ -15,6 +15,7 @@ from streams.learner.process.beginning import Beginning
 from streams.learner.process.examples import ExampleCodec
 from streams.learner.process.metrics import LearnerMetrics
 from streams.settings import Settings
+from streams.tools.brokers import wait_for_brokers
 from streams.tools.topics import TopicsError, read_topics
 from streams.worker import rights, startup
 from streams.worker.outcomes import Refused
@@ -76,7 +77,9 @@ def _prepare(settings: Settings, topics: Topics) -> Prepared:
     key = settings.learner.key
     if key is None:
         raise Refused(KEY_WANTED)
-    startup.wait_for_brokers(settings)
+    wait_for_brokers(
+        settings.kafka, settings.broker_wait_ms / 1000, " JOURNEY_BROKER_WAIT sets how long a start waits."
+    )
     startup.check_rights(settings, rights.of_the_learner(topics))
     startup.check(settings, topics)
     schemas = startup.schema_source(settings, topics)

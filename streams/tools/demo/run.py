@@ -57,6 +57,7 @@ def run(options: Options, console: Console) -> int:
     """Exit status: 0 if all went well and, with a number of touchpoints, what was seen is right."""
     folder = options.folder
     originals = list(options.definitions) or [shipped("shop"), shipped("visit"), shipped("service")]
+    load_files(originals)  # what is wrong is told with its place in the owner's own files
     files = scaled_files(originals, options.scale, folder / "definitions")
     definition = load_files(files)
     with ExitStack() as stack:

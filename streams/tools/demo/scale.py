@@ -9,6 +9,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from streams.definitions.model import Time
+from streams.definitions.table import duration_ms
+
 KEYS: Final = (
     "after",
     "within",
@@ -28,22 +31,28 @@ KEYS: Final = (
 )
 """Keys whose values are scaled; how long a profile is remembered and how far a clock may be off are not."""
 
-UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-LEAST_MS: Final = 1_000
-"""An action must be valid for at least this long."""
+LEAST_MS: Final = {"expires_after": 1_000, "session_gap": 1_000, "session_cap": 60_000, "too_late": 60_000}
+"""What a definition allows at least."""
 
-_DURATION: Final = re.compile(rf"\b({'|'.join(KEYS)}):\s+(\d+(?:\.\d+)?)(ms|s|m|h|d|w)\b")
+_DURATION: Final = re.compile(
+    rf"""\b({"|".join(KEYS)}):(\s+)(["']?)((?:\d+(?:\.\d+)?(?:ms|[smhdw]))+)\3(?=[\s,}}]|$)"""
+)
+_TIME: Final = re.compile(r"^time\s*:", re.MULTILINE)
 
 
 def scaled_text(text: str, scale: float) -> str:
     """The YAML text with its durations divided; comments and all else as they are."""
 
     def shorter(found: re.Match[str]) -> str:
-        key, number, unit = found.groups()
-        ms = max(1, round(float(number) * UNITS_MS[unit] / scale))
-        return f"{key}: {max(ms, LEAST_MS) if key == 'expires_after' else ms}ms"
+        key, space, _, duration = found.groups()
+        ms = duration_ms(duration)
+        return found[0] if ms is None else f"{key}:{space}{_divided(key, ms, scale)}ms"
 
     return "\n".join(_DURATION.sub(shorter, line) if not _comment(line) else line for line in text.split("\n"))
+
+
+def _divided(key: str, ms: int, scale: float) -> int:
+    return max(LEAST_MS.get(key, 1), round(ms / scale))
 
 
 def _comment(line: str) -> bool:
@@ -51,14 +60,21 @@ def _comment(line: str) -> bool:
 
 
 def scaled_files(files: list[Path], scale: float, folder: Path) -> list[Path]:
-    """Write scaled copies into ``folder``; with scale 1 the files themselves."""
+    """Write scaled copies into ``folder``; with scale 1 the files themselves.
+
+    Where no file says how time is told, the first copy does: the defaults would be those of ordinary life.
+    """
     if scale == 1:
         return files
     folder.mkdir(parents=True, exist_ok=True)
+    texts = [scaled_text(file.read_text(encoding="utf-8"), scale) for file in files]
+    if texts and not any(_TIME.search(text) for text in texts):
+        gap, lateness = _divided("session_gap", Time().session_gap_ms, scale), Time().allowed_lateness_ms
+        lateness = _divided("allowed_lateness", lateness, scale)
+        texts[0] += f"\ntime: {{session_gap: {gap}ms, allowed_lateness: {lateness}ms}}\n"
     written = []
-    for file in files:
-        head = f"# Durations divided by {scale:g}; the original is {file.name} of the package.\n"
-        copy = folder / file.name
-        copy.write_text(head + scaled_text(file.read_text(encoding="utf-8"), scale), encoding="utf-8")
+    for n, (file, text) in enumerate(zip(files, texts, strict=True)):
+        copy = folder / (file.name if file.name not in {f.name for f in files[:n]} else f"{n}-{file.name}")
+        copy.write_text(f"# Durations divided by {scale:g}; the original is {file.name}.\n{text}", encoding="utf-8")
         written.append(copy)
     return written

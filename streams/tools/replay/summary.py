@@ -12,6 +12,7 @@ from typing import Final
 
 from streams.contracts.outputs import Counts, Outputs, Signal
 from streams.definitions.model import Definition
+from streams.tools.replay.learning import RiskQuality
 
 ENDS: Final = frozenset({"goal", "expired", "limit", "definition", "forgotten"})
 """Reasons for ``stage_left`` that end the instance; ``leave_when`` does where no lower stage was entered."""
@@ -60,6 +61,8 @@ class Summary:
     """What became of the touchpoints (semantics, rule 26)."""
     unused: Counter[str] = field(default_factory=Counter)
     """Event names that no definition uses -> touchpoints."""
+    risks: list[RiskQuality] = field(default_factory=list)
+    """Of a replay that learns."""
     first: int | None = None
     last: int | None = None
     """Event time (ms) of the earliest and the latest touchpoint."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from math import isnan
 from typing import Any, Final
 
 from rich.console import RenderableType
 from rich.table import Table
 
 from streams.definitions.model import Definition
+from streams.learner.quality import Quality
+from streams.tools.replay.learning import RiskQuality
 from streams.tools.replay.summary import JourneySummary, Summary
 
 UNUSED_SHOWN: Final = 20
@@ -38,6 +41,9 @@ def tables(summary: Summary, definition: Definition) -> Iterator[RenderableType]
         yield _journey(name, journey, targets.get(name))
     if summary.other:
         yield _counter("Other signals", ("kind", "name", "signals"), dict(sorted(summary.other.items())))
+    for risk in summary.risks:
+        yield _risk(risk)
+        yield _calibration(risk)
     if summary.triggers:
         triggers = dict(sorted(summary.triggers.items(), key=_life))
         yield _counter("Triggers", ("action", "status", "records"), triggers)
@@ -106,6 +112,47 @@ def _journey(name: str, journey: JourneySummary, target: float | None) -> Table:
         if reason != "goal":
             row("ended", reason, number)
     return table
+
+
+def _risk(found: RiskQuality) -> Table:
+    """Scores as they were given, against rules and pipelines."""
+    title = f"Risk {found.risk}: {found.tested:,} scores from {_time(found.tested_from)} on, of {found.scores:,} whose "
+    table = Table(title=title + "horizon has passed", title_justify="left")
+    table.add_column("")
+    for column in ("AUC", "log loss", "calibration error", "base rate", "labels"):
+        table.add_column(column, justify="right")
+
+    def row(name: str, quality: Quality) -> None:
+        figures = (quality.auc, quality.log_loss, quality.ece, quality.base_rate)
+        table.add_row(name, *(_figure(x) for x in figures), f"{quality.labels:,}")
+
+    row("scores as given", found.issued)
+    for rule, auc in found.rules.items():
+        table.add_row(f"rule: {rule}", _figure(auc), "", "", "", "")
+    for name, quality in found.pipelines.items():
+        what = "champion" if name == found.champion else "challenger"
+        row(f"{what} {name}, newest labels", quality)
+    prior = f"; {found.by_prior:,} of the scores by the prior" if found.by_prior else ""
+    drifts = sum(n for name, n in found.drifts.items() if name.startswith(f"loss.{found.champion}."))
+    table.caption = f"{found.models:,} models published, {drifts:,} drifts of the champion's loss{prior}"
+    table.caption_justify = "left"
+    return table
+
+
+def _calibration(found: RiskQuality) -> Table:
+    table = Table(title=f"Risk {found.risk}: calibration of the scores as given", title_justify="left")
+    for column in ("score", "mean score", "came true", "labels"):
+        table.add_column(column, justify="right")
+    bins = found.issued.bins
+    for i, one in enumerate(bins):
+        if one.labels:
+            between = f"{i / len(bins):.1f} to {(i + 1) / len(bins):.1f}"
+            table.add_row(between, f"{one.score:.3f}", f"{one.rate:.3f}", f"{one.labels:,}")
+    return table
+
+
+def _figure(x: float) -> str:
+    return "" if isnan(x) else f"{x:.4f}"
 
 
 def _counter(title: str, columns: tuple[str, ...], rows: Mapping[Any, int]) -> Table:

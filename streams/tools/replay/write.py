@@ -1,8 +1,9 @@
-"""Outputs as JSON lines: ``{"kind": "signal" | "trigger" | "decision" | "dead_letter", ...fields of the contract}``.
+"""Outputs as JSON lines: ``{"kind": "signal" | "trigger" | ..., ...fields of the contract}``.
 
 Owns the form and the order of the lines. For each touchpoint (and for the timers it lets fire): its dead letter if it
-is refused, then the signals, the decisions and the triggers, each in the order in which the engine gave them. The kind
-of a signal stands under ``signal``, the word that a definition's ``when`` has for it, because ``kind`` is taken.
+is refused, then the signals, the decisions, the triggers and the examples, each in the order in which the engine gave
+them, and the models that the examples made. The kind of a signal stands under ``signal``, the word that a definition's
+``when`` has for it, because ``kind`` is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from streams.contracts.dead_letter import DeadLetter
-from streams.contracts.outputs import Decision, Outputs, Signal, Trigger
+from streams.contracts.outputs import Decision, Example, Model, Outputs, Signal, Trigger
 from streams.tools.replay.rows import Refused
 
 
@@ -45,6 +46,17 @@ def decision_line(decision: Decision) -> bytes:
     return b'{"kind":"decision",' + _json.encode(decision)[1:] + b"\n"
 
 
+def example_line(example: Example) -> bytes:
+    return b'{"kind":"example",' + _json.encode(example)[1:] + b"\n"
+
+
+def model_line(model: Model) -> bytes:
+    """A model without body and signature."""
+    fields = {"kind": "model"} | msgspec.structs.asdict(model)
+    del fields["body"], fields["mac"]
+    return _json.encode(fields) + b"\n"
+
+
 def refused_line(refused: Refused) -> bytes:
     """A dead letter of a file: ``topic`` is the file, ``offset`` the row, ``text`` the line as it stands there."""
     fields = {
@@ -72,3 +84,5 @@ def lines(outputs: Outputs) -> Iterator[bytes]:
         yield decision_line(decision)
     for trigger in outputs.triggers:
         yield trigger_line(trigger)
+    for example in outputs.examples:
+        yield example_line(example)

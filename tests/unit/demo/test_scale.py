@@ -51,7 +51,7 @@ def test_every_duration_is_divided(tmp_path: Path) -> None:
         if path.rsplit(".", 1)[1] in UNSCALED:
             assert new[path] == ms
         elif ms:
-            least = LEAST_MS if path.endswith("expires_after_ms") else 1
+            least = LEAST_MS.get(path.rsplit(".", 1)[1].removesuffix("_ms"), 1)
             assert new[path] == max(least, round(ms / SCALE)), path
 
 
@@ -68,8 +68,34 @@ def test_scale_one_takes_the_files_themselves(tmp_path: Path) -> None:
         ("# after: 20m is a comment", "# after: 20m is a comment"),
         ("expires_after: session_end", "expires_after: session_end"),
         ("expires_after: 5s", "expires_after: 1000ms"),
+        ("session_gap: 30s", "session_gap: 1000ms"),
+        ("payment: {after: 1h30m, by: 1.5h}", "payment: {after: 90000ms, by: 90000ms}"),
+        ("""{after: "20m", within: '1h'}""", "{after: 20000ms, within: 60000ms}"),
+        ("name: before_after: 3mm", "name: before_after: 3mm"),
         ("name: day_after: 3", "name: day_after: 3"),
     ],
 )
 def test_text(text: str, scaled: str) -> None:
     assert scaled_text(text, SCALE) == scaled
+
+
+@pytest.mark.parametrize("scale", [2, 3_600])
+def test_the_shipped_definitions_are_right_at_every_scale_that_the_demo_takes(scale: float, tmp_path: Path) -> None:
+    scaled = load_files(scaled_files([shipped("shop"), shipped("service")], scale, tmp_path))
+    assert len(scaled.journeys) == 5
+
+
+def test_a_definition_that_says_nothing_of_time_lives_faster_all_the_same(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("version: 1\njourneys: {a: {type: use, goal: Used, stages: {seen: {on: Seen}}}}\n")
+    time = load_files(scaled_files([mine], SCALE, tmp_path / "scaled")).time
+    assert (time.session_gap_ms, time.allowed_lateness_ms) == (30_000, 500)
+
+
+def test_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    files = []
+    for n, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "journey.yaml")
+        files[n].write_text(f"version: 1\nsegments: {{{name}: {{where: orders > {n}}}}}\n")
+    assert [s.name for s in load_files(scaled_files(files, SCALE, tmp_path / "scaled")).segments] == ["a", "b"]

@@ -221,9 +221,28 @@ def test_an_adopted_definition_is_journalled_where_it_took_effect() -> None:
     processing = begin(runtime())
     feed(processing, [touched(0, "Product Added")], 10)
     changed = load_texts([("s", SHOP.read_text().replace("at_least: 2", "at_least: 1"))], 2)
-    batch = processing.adopt(changed)
+    batch = processing.adopt(changed, T0)
     assert [(line.after_offset, line.kind, line.value) for line in lines(batch)] == [(0, "definition", {"number": 2})]
     assert batch.marker.definition == 2
+
+
+def test_what_an_adopted_definition_triggers_may_come_too_late() -> None:
+    """A stage is taken away, and the action that answers is over before a worker that lags comes to it."""
+    text = SHOP.read_text().replace(
+        "  reminder:\n", "  sorry: {when: {signal: stage_left}, channel: web, expires_after: 1h}\n  reminder:\n"
+    )
+    gone = text.replace("      payment:\n        on: [Payment Info Entered]\n", "").replace(
+        "      payment: {after: 6s}\n", ""
+    )
+    for late_ms, reason in ((0, "issued"), (3_600_001, "stale")):
+        processing = begin(runtime())
+        feed(processing, [touched(0, "Product Added"), touched(1, "Payment Info Entered")], 10)
+        watermark = processing.engine.watermark
+        assert watermark is not None
+        batch = processing.adopt(load_texts([("s", gone)], 2), watermark + late_ms)
+        assert [_reader.read(Decision, m.value).reason for m in of(batch, TOPICS.decisions)] == [reason]
+        assert len(of(batch, TOPICS.triggers)) == (reason == "issued")
+        assert ("stale" in [line.kind for line in lines(batch)]) == (reason == "stale")
 
 
 def test_the_idle_clock_comes_to_what_an_adopted_definition_has_made_due() -> None:
@@ -231,21 +250,10 @@ def test_the_idle_clock_comes_to_what_an_adopted_definition_has_made_due() -> No
     feed(processing, [touched(0, "Product Added"), touched(200_000, "Product Viewed", "d")], 200_010)
     watermark = processing.engine.watermark
     assert watermark is not None
-    processing.adopt(load_texts([("s", SHOP.read_text().replace("within: 14d", "within: 1d"))], 2))
+    processing.adopt(load_texts([("s", SHOP.read_text().replace("within: 14d", "within: 1d"))], 2), T0)
     batch = processing.move_time(watermark, T0)
     assert batch is not None
     assert [line.kind for line in lines(batch)] == ["idle"]
     assert len(of(batch, TOPICS.signals)) == 1
     assert processing.engine.watermark == watermark
     assert not processing.timer_due(watermark)
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    st.one_of(st.none(), st.binary(max_size=40)),
-    st.one_of(st.none(), st.binary(max_size=200), st.just(b'{"number": []}')),
-)
-def test_any_record_of_the_definitions_topic_is_read_or_passed_over(key: bytes | None, value: bytes | None) -> None:
-    from streams.worker.definitions_topic import read_record  # noqa: PLC0415 - only here
-
-    assert read_record(key, value) is None
