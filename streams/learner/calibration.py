@@ -11,9 +11,8 @@ from typing import Final
 
 from streams.engine.scoring.scorer import probability
 
-MEMORY: Final = 10_000.0
-"""Labels after which an older one weighs 1/e. Long, because labels of one class come in clumps: of those who were
-scored on one day, who comes back is known sooner than who does not."""
+MEMORY: Final = 5_000.0
+"""Labels after which an older one weighs 1/e."""
 PULL: Final = 20.0
 """Curvature with which the parameters are held at slope 1, shift 0: about as much as 80 labels at even odds."""
 FLATTEST: Final = 0.01

@@ -1,101 +1,98 @@
-"""Labels that have been judged and wait until all labels of scores as old as theirs are known.
+"""Labels that wait until those of all scores as old as theirs are known.
 
-Owns the rule that keeps figures honest: those who come back are known soon, those who do not only at the end of the
-horizon, so whatever has arrived lately is no sample of anything. A label counts from ``scored_at + horizon`` on, when
-every score of that time has its label, and in the order of the scores.
+Owns the rule that keeps learning and figures honest: who comes back is known soon, who does not only at the end of the
+horizon, so what has just arrived is no sample of anything. A label counts from ``scored_at + horizon`` on, when every
+score of that time has its label, in the order of the scores, and mixed where scores are of the same instant. (Labels
+learned as they arrive are known as delayed feedback: O. Chapelle, "Modeling delayed feedback in display advertising",
+2014. Waiting is the plain answer to it; the price, one horizon, is paid by the labels of those who leave anyway.)
 
-Bounded: where a horizon brings more labels than are kept, a part of the customers is judged, the same ones always
-(those whose hash is smallest), for those who come back and those who do not alike.
+Bounded: where a horizon brings more labels than are kept, a part of the customers is learned from, the same ones always
+(those whose hash is smallest), those who come back and those who do not alike.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush
-from math import nan
 from typing import Any, Final, NamedTuple
 
-KEPT: Final = 5_000
+KEPT: Final = 20_000
 """Labels that wait at a time."""
 EVERYONE: Final = 1 << 32
 
 
-class Verdict(NamedTuple):
-    """A label and what was said of it before."""
+class Label(NamedTuple):
+    """What a score knew and what came to pass."""
 
     due: int
     """End of the horizon (ms)."""
-    number: int
-    """Order of arrival."""
+    place: int
+    """Among those of one instant: by chance, and the same in every run."""
     customer: int
     """Its hash."""
-    label: bool
+    came_true: bool
     issued: float
     """Score that a model gave out; NaN where it was the prior or a rule."""
-    scores: tuple[float, ...]
-    """Of each contender; NaN where it knew nothing yet."""
+    values: bytes
+    """The features in order, as 4-byte floats; NaN where one is missing."""
 
 
 class Cohorts:
     def __init__(self) -> None:
         self.below = EVERYONE
-        """Customers are judged whose hash is smaller."""
-        self._waiting: list[Verdict] = []
-        self._number = 0
+        """Customers are learned from whose hash is smaller."""
+        self._waiting: list[Label] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def hash_of(self, customer: str) -> int | None:
-        """None for a customer who is not judged."""
+        """None for a customer who is not learned from."""
         found = int.from_bytes(blake2b(customer.encode(), digest_size=4).digest())
         return found if found < self.below else None
 
-    def wait(self, due: int, customer: int, label: bool, issued: float, scores: Sequence[float]) -> None:
-        self._number += 1
-        verdict = Verdict(due, self._number, customer, label, issued, tuple(scores))
-        heappush(self._waiting, verdict)
+    def wait(self, label: Label) -> None:
+        heappush(self._waiting, label)
         if len(self._waiting) > KEPT:
-            # Half of the customers stay; a tie of all hashes would be one customer with thousands of labels.
-            self.below = max(1, sorted(v.customer for v in self._waiting)[KEPT // 2])
-            self._waiting = [v for v in self._waiting if v.customer < self.below]
+            # Half of the customers stay; of one customer with thousands of labels, none.
+            self.below = sorted(label.customer for label in self._waiting)[KEPT // 2]
+            self._waiting = [label for label in self._waiting if label.customer < self.below]
             heapify(self._waiting)
 
-    def complete(self, until: int) -> Iterator[Verdict]:
-        """Those whose cohort is known when labels until then are; in the order of their scores."""
+    def complete(self, until: int) -> Iterator[Label]:
+        """Those whose cohort is known when labels after ``until`` come: all that ended until then."""
         while self._waiting and self._waiting[0].due <= until:
             yield heappop(self._waiting)
-
-    def arrange(self, places: Sequence[int | None]) -> None:
-        """The contenders have changed: for each of the new ones its place among the old, or None."""
-        self._waiting = [
-            v._replace(scores=tuple(nan if place is None else v.scores[place] for place in places))
-            for v in self._waiting
-        ]
 
     def state(self) -> dict[str, Any]:
         held = sorted(self._waiting)
         return {
             "below": self.below,
-            "number": self._number,
-            "contenders": len(held[0].scores) if held else 0,
-            "due": array("q", [v.due for v in held]).tobytes(),
-            "numbers": array("q", [v.number for v in held]).tobytes(),
-            "customers": array("q", [v.customer for v in held]).tobytes(),
-            "labels": bytes(v.label for v in held),
-            "issued": array("d", [v.issued for v in held]).tobytes(),
-            "scores": array("d", [x for v in held for x in v.scores]).tobytes(),
+            "size": len(held[0].values) if held else 1,
+            "due": array("q", [label.due for label in held]).tobytes(),
+            "place": array("q", [label.place for label in held]).tobytes(),
+            "customer": array("q", [label.customer for label in held]).tobytes(),
+            "came_true": bytes(label.came_true for label in held),
+            "issued": array("d", [label.issued for label in held]).tobytes(),
+            "values": b"".join(label.values for label in held),
         }
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Cohorts:
         cohorts = cls()
         cohorts.below = state["below"]
-        cohorts._number = state["number"]
-        n = state["contenders"]
-        scores = array("d", state["scores"])
-        due, numbers, customers = (array("q", state[name]) for name in ("due", "numbers", "customers"))
-        rows = zip(due, numbers, customers, state["labels"], array("d", state["issued"]), strict=True)
-        for i, (end, number, customer, label, issued) in enumerate(rows):
-            mine = tuple(scores[i * n : (i + 1) * n])
-            cohorts._waiting.append(Verdict(end, number, customer, bool(label), issued, mine))
+        size, values = state["size"], state["values"]
+        cohorts._waiting = [
+            Label(due, place, customer, bool(came_true), issued, values[i * size : (i + 1) * size])
+            for i, (due, place, customer, came_true, issued) in enumerate(
+                zip(
+                    *(array("q", state[name]) for name in ("due", "place", "customer")),
+                    state["came_true"],
+                    array("d", state["issued"]),
+                    strict=True,
+                )
+            )
+        ]
         return cohorts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from math import isnan, nan, sqrt
 from typing import Any, Final
 
 from river import drift
@@ -32,39 +32,37 @@ class Columns:
         """For each feature, how often its detector has spoken."""
         self._counts = [0] * len(self.names)
         self._squares = [0.0] * len(self.names)
-        self._detectors = [drift.ADWIN(delta=CONFIDENCE) for _ in self.names[:WATCHED] for _ in range(2)]
+        self._detectors = [drift.ADWIN(delta=CONFIDENCE) for _ in self.names[:WATCHED]]
 
-    def filled(self, values: Mapping[str, float], label: bool, *, fresh: bool) -> tuple[dict[str, float], int]:
-        """All features in order, missing ones at their mean so far, and how many were missing.
+    def packed(self, features: Mapping[str, float]) -> bytes:
+        """The values in order as 4-byte floats, NaN for one that is missing, not finite or absurd."""
+        values = array("f")
+        for name in self.names:
+            value = features.get(name, nan)
+            values.append(value if -ABSURD < value < ABSURD else nan)
+        return values.tobytes()
 
-        ``fresh``: watch them for drift; not so for another label of the same customer. Each class is watched for
-        itself, because labels of one class come in clumps.
-        """
+    def learn(self, packed: bytes) -> tuple[dict[str, float], int]:
+        """All features in order, missing ones at their mean so far, and how many were missing."""
         x: dict[str, float] = {}
         missing = 0
-        for i, name in enumerate(self.names):
-            value = values.get(name)
-            if value is None or not -ABSURD < value < ABSURD:  # NaN as well
-                value = self.means[i]
+        for i, (name, value) in enumerate(zip(self.names, array("f", packed), strict=True)):
+            if isnan(value):
+                x[name] = self.means[i]
                 missing += 1
             else:
                 self._learn(i, value)
-                if fresh:
-                    self._watch(i, value, label)
-            x[name] = value
+                x[name] = value
         return x, missing
 
     def _learn(self, i: int, value: float) -> None:
         n = self._counts[i] = self._counts[i] + 1
         off = value - self.means[i]
         self.means[i] += off / n
-        self._squares[i] += off * (value - self.means[i])
-
-    def _watch(self, i: int, value: float, label: bool) -> None:
-        n, squares = self._counts[i], self._squares[i]
+        squares = self._squares[i] = self._squares[i] + off * (value - self.means[i])
         if i < WATCHED and n > SETTLED and squares > 0.0:
-            z = (value - self.means[i]) / sqrt(squares / n)
-            detector = self._detectors[2 * i + label]
+            z = off / sqrt(squares / n)
+            detector = self._detectors[i]
             detector.update((max(-FAR, min(FAR, z)) + FAR) / (2.0 * FAR))
             if detector.drift_detected:
                 self.drifts[i] += 1

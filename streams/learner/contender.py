@@ -1,8 +1,8 @@
 """One pipeline in the contest for a risk: what it has learned, its calibration, how it is judged, its drift.
 
 Owns how a label is judged: by what the pipeline knew when the score was made, not by what it has learned since. The
-labels of one customer overlap (who comes back decides all scores that wait), so a pipeline that is asked when they
-arrive has seen half of the answer, and the one that learns by heart looks best. Copies taken a few times within a
+labels of one customer overlap (who comes back decides all scores that wait), so a pipeline that is asked when they are
+learned has seen half of the answer, and the one that learns by heart looks best. Copies taken a few times within a
 horizon answer instead; a score is judged by the newest that knew no label later than it.
 """
 
@@ -41,7 +41,7 @@ class Copy:
         self.body = body
         self.model = frozen.thaw(body)
         self.until = until
-        """Newest label that it knows (ms)."""
+        """It has learned the labels until then (ms)."""
         self.slope = slope
         self.shift = shift
 
@@ -56,7 +56,7 @@ class Contender:
         self.linear = pipelines.is_linear(self.model)
         self.calibration = Calibration()
         self.scores: deque[float] = deque(maxlen=window)
-        """Of the newest labels that were judged and whose cohort is known."""
+        """Of the newest labels that could be judged."""
         self.labels: deque[bool] = deque(maxlen=window)
         self.lead = 0
         """Checks in a row at which it was better than the champion."""
@@ -76,6 +76,16 @@ class Contender:
         """Log-odds by all that it has learned, before calibration."""
         return pipelines.log_odds(self.model, x, self._sure)
 
+    def learn(self, x: dict[str, float], label: bool, scored_at: int) -> None:
+        """Judge by a label, then learn from it."""
+        score = self.judge(x, scored_at)
+        if not isnan(score):
+            self.scores.append(score)
+            self.labels.append(label)
+            self._watch(min(WORST, log_loss(score, label)))
+        self.calibration.learn(self.odds(x), label)
+        self.model.learn_one(x, label)
+
     def judge(self, x: dict[str, float], scored_at: int) -> float:
         """Score by the copy of then; NaN if there is none so old."""
         for copy in reversed(self.copies):
@@ -83,20 +93,8 @@ class Contender:
                 return Calibration.at(pipelines.log_odds(copy.model, x, self._sure), copy.slope, copy.shift)
         return nan
 
-    def hear(self, score: float, label: bool) -> None:
-        """Its verdict on a label whose cohort is known."""
-        if isnan(score):
-            return
-        self.scores.append(score)
-        self.labels.append(label)
-        self._watch(min(WORST, log_loss(score, label)))
-
-    def learn(self, x: dict[str, float], label: bool) -> None:
-        self.calibration.learn(self.odds(x), label)
-        self.model.learn_one(x, label)
-
     def keep(self, until: int, horizon_ms: int) -> None:
-        """Take a copy as of now, when ``until`` is the newest label learned, and drop those that no score needs."""
+        """Take a copy as of now, when labels until then are learned, and drop those that no score needs."""
         if self.copies and until - self.copies[-1].until < horizon_ms / COPIES:
             return
         self.copies.append(Copy(frozen.freeze(self.model), until, self.calibration.slope, self.calibration.shift))

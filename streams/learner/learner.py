@@ -19,16 +19,19 @@ from streams.definitions.model import Risk
 from streams.engine.scoring.features import STANDARD
 from streams.engine.scoring.scorer import ModelRefused
 from streams.learner import frozen, pipelines, snapshots
-from streams.learner.cohorts import Cohorts
+from streams.learner.cohorts import Cohorts, Label
 from streams.learner.columns import Columns
 from streams.learner.contender import Contender
 from streams.learner.quality import Quality, quality
 
 REMEMBERED: Final = 5_000
 """Ids of the newest examples, so that one that comes twice is learned once."""
+PATIENCE: Final = 1_000
+"""That part of a horizon is waited for more labels of the same time."""
 MAC_BYTES: Final = 32
 COUNTS: Final = (
     "learned",
+    "left_out",  # of customers who are not learned from, because there are so many
     "repeated",  # come twice
     "foreign",  # of another risk or signature
     "imputed",  # values that were missing
@@ -51,14 +54,14 @@ class Learner:
         self.version = version
         self.counts = dict.fromkeys(COUNTS, 0)
         self.trues = 0
-        """Labels that came true."""
+        """Learned labels that came true."""
         self.learned_until = 0
+        """Newest label taken (ms)."""
         self._key = key
         self._contenders = [Contender(p, risk.learning.window) for p in _pipelines(risk)]
         self._champion = 0
         self.features = risk.features or STANDARD
         self._columns = Columns(self.features)
-        self._customer = ""
         self._cohorts = Cohorts()
         self._issued: deque[tuple[float, bool]] = deque(maxlen=risk.learning.window)
         self._seen: dict[int, None] = {}
@@ -67,7 +70,7 @@ class Learner:
     # -- what it learns ----------------------------------------------------------------------------------------------
 
     def learn(self, example: Example) -> list[Model]:
-        """Judge by one label, learn from it, and publish what is due."""
+        """Take one label; learn from those whose time has come, and publish what is due."""
         if example.risk != self.risk.name or example.signature != self.risk.signature:
             self.counts["foreign"] += 1
             return []
@@ -79,39 +82,33 @@ class Learner:
             del self._seen[next(iter(self._seen))]
         self._seen[seen] = None
         self.learned_until = max(self.learned_until, example.matured_at)
-        fresh = example.customer != self._customer
-        self._customer = example.customer
-        label = example.label
-        x, missing = self._columns.filled(example.features, label, fresh=fresh)
-        self._judge(example, x)
+        customer = self._cohorts.hash_of(example.customer)
+        if customer is None:
+            self.counts["left_out"] += 1
+        else:
+            by_model = "@" in example.model  # neither the prior nor a rule
+            issued = min(1.0, max(0.0, example.score)) if by_model else nan
+            due = example.scored_at + self.risk.horizon_ms
+            values = self._columns.packed(example.features)
+            self._cohorts.wait(Label(due, seen, customer, example.label, issued, values))
+        # Those of one instant come one after the other, and those of other partitions a little later.
+        until = self.learned_until - 1 - self.risk.horizon_ms // PATIENCE
+        return [model for label in self._cohorts.complete(until) for model in self._learn(label)]
+
+    def _learn(self, label: Label) -> list[Model]:
+        x, missing = self._columns.learn(label.values)
+        if not isnan(label.issued):
+            self._issued.append((label.issued, label.came_true))
         for contender in self._contenders:
-            contender.learn(x, label)
+            contender.learn(x, label.came_true, label.due - self.risk.horizon_ms)
         self.counts["learned"] += 1
         self.counts["imputed"] += missing
-        self.trues += label
-        self._hear()
+        self.trues += label.came_true
         if not self._sound():
             return []
         for contender in self._contenders:
-            contender.keep(self.learned_until, self.risk.horizon_ms)
+            contender.keep(label.due, self.risk.horizon_ms)
         return self._publish() if self.counts["learned"] >= self._next_check else []
-
-    def _judge(self, example: Example, x: dict[str, float]) -> None:
-        customer = self._cohorts.hash_of(example.customer)
-        if customer is None:
-            return
-        scores = [contender.judge(x, example.scored_at) for contender in self._contenders]
-        by_model = "@" in example.model  # neither the prior nor a rule
-        issued = min(1.0, max(0.0, example.score)) if by_model else nan
-        due = example.scored_at + self.risk.horizon_ms
-        self._cohorts.wait(due, customer, example.label, issued, scores)
-
-    def _hear(self) -> None:
-        for verdict in self._cohorts.complete(self.learned_until):
-            if not isnan(verdict.issued):
-                self._issued.append((verdict.issued, verdict.label))
-            for contender, score in zip(self._contenders, verdict.scores, strict=True):
-                contender.hear(score, verdict.label)
 
     def _sound(self) -> bool:
         """There are enough labels for a model, and enough of each class."""
@@ -241,7 +238,6 @@ class Learner:
         held = self._contenders[self._champion]
         named_anew = _identity(risk.learning.champion) != _identity(self.risk.learning.champion)
         self._champion = contenders.index(held) if held in contenders and not named_anew else 0
-        self._cohorts.arrange([self._contenders.index(c) if c in self._contenders else None for c in contenders])
         self._contenders = contenders
         for contender in contenders:
             contender.resize(window)
@@ -265,7 +261,6 @@ class Learner:
                 "champion": self._champion,
                 "contenders": [c.state() for c in self._contenders],
                 "columns": self._columns.state(),
-                "customer": self._customer,
                 "cohorts": self._cohorts.state(),
                 "issued": array("d", [score for score, _ in self._issued]).tobytes(),
                 "issued_labels": bytes(label for _, label in self._issued),
@@ -303,7 +298,6 @@ class Learner:
         self._champion = state["champion"]
         self._contenders = [Contender.of_state(one, window) for one in state["contenders"]]
         self._columns = Columns.of_state(state["columns"])
-        self._customer = state["customer"]
         self._cohorts = Cohorts.of_state(state["cohorts"])
         self._issued.extend(zip(array("d", state["issued"]), map(bool, state["issued_labels"]), strict=True))
         self._seen = dict.fromkeys(array("Q", state["seen"]))

@@ -116,10 +116,9 @@ def _journey(name: str, journey: JourneySummary, target: float | None) -> Table:
 
 def _risk(found: RiskQuality) -> Table:
     """Scores as they were given, against rules and pipelines."""
-    title = f"Risk {found.risk}: {found.tested:,} scores from {_time(found.tested_from)} on, of {found.scores:,} whose "
-    table = Table(title=title + "horizon has passed", title_justify="left")
+    table = Table(title=f"Risk {found.risk}: quality", title_justify="left")
     table.add_column("")
-    for column in ("AUC", "log loss", "calibration error", "base rate", "labels"):
+    for column in ("AUC", "log loss", "ECE", "base rate", "labels"):
         table.add_column(column, justify="right")
 
     def row(name: str, quality: Quality) -> None:
@@ -130,17 +129,21 @@ def _risk(found: RiskQuality) -> Table:
     for rule, auc in found.rules.items():
         table.add_row(f"rule: {rule}", _figure(auc), "", "", "", "")
     for name, quality in found.pipelines.items():
-        what = "champion" if name == found.champion else "challenger"
-        row(f"{what} {name}, newest labels", quality)
-    prior = f"; {found.by_prior:,} of the scores by the prior" if found.by_prior else ""
+        row(f"{'champion' if name == found.champion else 'challenger'} {name} (newest)", quality)
     drifts = sum(n for name, n in found.drifts.items() if name.startswith(f"loss.{found.champion}."))
-    table.caption = f"{found.models:,} models published, {drifts:,} drifts of the champion's loss{prior}"
+    said = [
+        f"Scores and rules: the last {found.tested:,} of {found.scores:,} scores with a whole horizon in the input,",
+        f"those from {_time(found.tested_from)} on"
+        + (f"; {found.by_prior:,} by the prior." if found.by_prior else "."),
+        f"{found.models:,} models; {drifts:,} drifts of the champion's loss.",
+    ]
+    table.caption = "\n".join(said)
     table.caption_justify = "left"
     return table
 
 
 def _calibration(found: RiskQuality) -> Table:
-    table = Table(title=f"Risk {found.risk}: calibration of the scores as given", title_justify="left")
+    table = Table(title=f"Risk {found.risk}: calibration", title_justify="left")
     for column in ("score", "mean score", "came true", "labels"):
         table.add_column(column, justify="right")
     bins = found.issued.bins

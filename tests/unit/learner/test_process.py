@@ -33,6 +33,7 @@ TOPICS = Topics()
 KEY = b"k" * 32
 T0 = 1_767_571_200_000
 DAY = 86_400_000
+HOUR = 3_600_000
 _outputs = OutputCodec(PackagedSchemas(), "/test")
 
 
@@ -126,7 +127,9 @@ def example(n: int, seed: int = 1, **more: Any) -> Example:
     draw = random.Random(f"{seed} {n}")
     a, b = draw.gauss(0, 1), draw.gauss(0, 1)
     fields: dict[str, Any] = {"definition": 1, "features": {"a": a, "b": b}, **more}
-    return Example(f"e{n}", f"c{n}", "churn", "s", T0 + n, T0 + n + DAY, a + draw.gauss(0, 0.5) > 0, **fields)
+    return Example(
+        f"e{n}", f"c{n}", "churn", "s", T0 + n * HOUR, T0 + n * HOUR + DAY, a + draw.gauss(0, 0.5) > 0, **fields
+    )
 
 
 def record(offset: int, value: Example | bytes | None, at: int = T0) -> Any:

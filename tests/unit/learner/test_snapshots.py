@@ -28,7 +28,7 @@ from streams.engine.scoring.scorer import ModelRefused
 from streams.learner import frozen
 from streams.learner.learner import Learner
 from streams.learner.snapshots import BODY_MAX_BYTES, scorer_of, signed
-from tests.support.labels import FEATURES, FOREST, KEY, LINEAR, TREE, examples, learning, risk
+from tests.support.labels import FEATURES, FOREST, HORIZON, KEY, LINEAR, TREE, examples, learning, risk
 
 ALL = [
     LINEAR,
@@ -44,8 +44,10 @@ ALL = [
 
 def published(pipeline: Pipeline, n: int = 300) -> tuple[Learner, Model]:
     learner = Learner(risk(learning(champion=pipeline, at_least=n, publish_every=n)), 1, KEY)
-    (model,) = [model for one in examples(n, bent=True) for model in learner.learn(one)]
-    return learner, model
+    for one in examples(n + 3 * HORIZON, bent=True):
+        for model in learner.learn(one):
+            return learner, model
+    raise AssertionError("no model")
 
 
 def through_kafka(model: Model) -> Model:
