@@ -265,7 +265,7 @@ class Learning:
     margin: float = 0.01
     """By how much AUC a challenger must lead, and log loss must not be worse,"""
     for_checks: int = 3
-    """in so many publications in a row, to become the champion."""
+    """in so many checks in a row, each on ``window`` labels of its own, to become the champion."""
 
 
 @dataclass(frozen=True, slots=True)

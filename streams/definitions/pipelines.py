@@ -104,7 +104,11 @@ COUNTS: Final[dict[str, tuple[int, int, str]]] = {
     "at_least": (10, 1_000_000, "labels before the first model, and a tenth of that of each class"),
     "publish_every": (1, 1_000_000, "labels between two models"),
     "window": (100, 100_000, "newest labels on which pipelines are compared"),
-    "for_checks": (1, 100, "so many models in a row must a challenger be better to be promoted"),
+    "for_checks": (
+        1,
+        100,
+        "in so many checks in a row, one each `window` labels, must a challenger lead to be promoted",
+    ),
 }
 """Key of ``learn`` -> lowest, highest, meaning."""
 

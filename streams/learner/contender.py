@@ -18,10 +18,12 @@ from river import drift
 from streams.definitions.model import Pipeline
 from streams.learner import frozen, pipelines
 from streams.learner.calibration import Calibration
-from streams.learner.quality import Quality, log_loss, quality
+from streams.learner.quality import Quality, lead, log_loss, quality
 
 COPIES: Final = 4
 """Within one horizon: what a pipeline is judged by is at most a quarter of a horizon older than the score."""
+CHANCE: Final = 2.0
+"""Standard errors within which a lead may be chance."""
 WORST: Final = 4.0
 """Log loss at which it is cut for the drift detectors: one absurd score is no drift."""
 CONFIDENCE: Final = 1e-5
@@ -35,13 +37,15 @@ ALARM: Final = 50.0
 class Copy:
     """A pipeline as it was."""
 
-    __slots__ = ("body", "model", "shift", "slope", "until")
+    __slots__ = ("body", "learned", "model", "shift", "slope", "until")
 
-    def __init__(self, body: bytes, until: int, slope: float, shift: float) -> None:
+    def __init__(self, body: bytes, until: int, learned: int, slope: float, shift: float) -> None:
         self.body = body
         self.model = frozen.thaw(body)
         self.until = until
-        """It has learned the labels until then (ms)."""
+        """It has learned the labels until then (ms),"""
+        self.learned = learned
+        """so many."""
         self.slope = slope
         self.shift = shift
 
@@ -64,6 +68,8 @@ class Contender:
         """How often the detector on its loss has spoken."""
         self.copies: list[Copy] = []
         """Oldest first."""
+        self.learned = 0
+        """Labels."""
         self._sure = pipelines.sure(self.model)
         self._adwin = drift.ADWIN(delta=CONFIDENCE)
         self._page_hinkley = drift.PageHinkley(delta=TOLERATED, threshold=ALARM, mode="up")
@@ -85,6 +91,7 @@ class Contender:
             self._watch(min(WORST, log_loss(score, label)))
         self.calibration.learn(self.odds(x), label)
         self.model.learn_one(x, label)
+        self.learned += 1
 
     def judge(self, x: dict[str, float], scored_at: int) -> float:
         """Score by the copy of then; NaN if there is none so old."""
@@ -94,15 +101,27 @@ class Contender:
         return nan
 
     def keep(self, until: int, horizon_ms: int) -> None:
-        """Take a copy as of now, when labels until then are learned, and drop those that no score needs."""
-        if self.copies and until - self.copies[-1].until < horizon_ms / COPIES:
-            return
-        self.copies.append(Copy(frozen.freeze(self.model), until, self.calibration.slope, self.calibration.shift))
+        """Take a copy as of now, when labels until then are learned, and drop those that no score needs.
+
+        Also whenever it has learned twice as many labels as the last one: at first it changes fast.
+        """
+        if self.copies:
+            last = self.copies[-1]
+            if until - last.until < horizon_ms / COPIES and self.learned < 2 * last.learned:
+                return
+        body = frozen.freeze(self.model)
+        self.copies.append(Copy(body, until, self.learned, self.calibration.slope, self.calibration.shift))
         while len(self.copies) > 1 and self.copies[1].until <= until - horizon_ms:
             del self.copies[0]
 
     def quality(self) -> Quality:
         return quality(list(self.scores), list(self.labels))
+
+    def leads(self, champion: Contender, margin: float) -> bool:
+        """Its AUC is higher by the margin, and by more than chance, on the labels that both were judged by."""
+        n = min(len(self.scores), len(champion.scores))
+        ahead, error = lead(list(self.scores)[-n:], list(champion.scores)[-n:], list(self.labels)[-n:])
+        return ahead >= max(margin, CHANCE * error)
 
     def resize(self, window: int) -> None:
         if self.scores.maxlen != window:
@@ -126,8 +145,9 @@ class Contender:
             "scores": array("d", self.scores).tobytes(),
             "labels": bytes(self.labels),
             "lead": self.lead,
+            "learned": self.learned,
             "drifts": dict(self.drifts),
-            "copies": [[copy.body, copy.until, copy.slope, copy.shift] for copy in self.copies],
+            "copies": [[c.body, c.until, c.learned, c.slope, c.shift] for c in self.copies],
             "adwin": self._adwin,
             "page_hinkley": self._page_hinkley,
         }
@@ -141,6 +161,7 @@ class Contender:
         contender.scores.extend(array("d", state["scores"]))
         contender.labels.extend(map(bool, state["labels"]))
         contender.lead = state["lead"]
+        contender.learned = state["learned"]
         contender.drifts = dict(state["drifts"])
         contender.copies = [Copy(*copy) for copy in state["copies"]]
         contender._adwin = state["adwin"]

@@ -65,7 +65,8 @@ class Learner:
         self._cohorts = Cohorts()
         self._issued: deque[tuple[float, bool]] = deque(maxlen=risk.learning.window)
         self._seen: dict[int, None] = {}
-        self._next_check = 0
+        self._next_model = 0
+        self._checked = 0
 
     # -- what it learns ----------------------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class Learner:
             return []
         for contender in self._contenders:
             contender.keep(label.due, self.risk.horizon_ms)
-        return self._publish() if self.counts["learned"] >= self._next_check else []
+        return self._publish() if self.counts["learned"] >= self._next_model else []
 
     def _sound(self) -> bool:
         """There are enough labels for a model, and enough of each class."""
@@ -119,9 +120,12 @@ class Learner:
     # -- what it publishes -------------------------------------------------------------------------------------------
 
     def _publish(self) -> list[Model]:
-        self._next_check = self.counts["learned"] + self.risk.learning.publish_every
+        self._next_model = self.counts["learned"] + self.risk.learning.publish_every
         qualities = self.qualities()
-        self._contest(qualities)
+        if self.counts["learned"] - self._checked >= self.risk.learning.window:
+            # The next check is of other labels: what was chance in these does not count twice.
+            self._checked = self.counts["learned"]
+            self._contest(qualities)
         model = self._snapshot(self._contenders[self._champion])
         if model is None:
             self.counts["oversize"] += 1
@@ -132,8 +136,8 @@ class Learner:
         return [snapshots.signed(model, self._key)]
 
     def _contest(self, qualities: dict[str, Quality]) -> None:
-        """A challenger that leads by the margin, check after check, becomes the champion. One that does worse than
-        saying the base rate of everyone leads nobody: so it is when there are labels of one class only at first."""
+        """A challenger that leads by the margin, and by more than chance, check after check, becomes the champion. One
+        that does worse than saying the base rate of everyone leads nobody."""
         rules = self.risk.learning
         champion = qualities[self.champion]
         best: tuple[float, int] | None = None
@@ -142,10 +146,10 @@ class Learner:
             if i == self._champion:
                 continue
             ahead = (
-                min(found.labels, champion.labels) >= min(rules.at_least, rules.window)
-                and found.auc >= champion.auc + rules.margin
+                min(found.labels, champion.labels) >= rules.at_least
                 and found.log_loss <= champion.log_loss
                 and found.log_loss < found.least
+                and contender.leads(self._contenders[self._champion], rules.margin)
             )
             contender.lead = contender.lead + 1 if ahead else 0
             if contender.lead >= rules.for_checks and (best is None or found.auc > best[0]):
@@ -265,7 +269,8 @@ class Learner:
                 "issued": array("d", [score for score, _ in self._issued]).tobytes(),
                 "issued_labels": bytes(label for _, label in self._issued),
                 "seen": array("Q", self._seen).tobytes(),
-                "next_check": self._next_check,
+                "next_model": self._next_model,
+                "checked": self._checked,
             }
         )
         return self._sign(data) + data
@@ -301,7 +306,8 @@ class Learner:
         self._cohorts = Cohorts.of_state(state["cohorts"])
         self._issued.extend(zip(array("d", state["issued"]), map(bool, state["issued_labels"]), strict=True))
         self._seen = dict.fromkeys(array("Q", state["seen"]))
-        self._next_check = state["next_check"]
+        self._next_model = state["next_model"]
+        self._checked = state["checked"]
 
     def _sign(self, data: bytes) -> bytes:
         return hmac.digest(self._key, b"journey learner 1\0" + data, sha256)

@@ -22,7 +22,7 @@ KEY: Final = b"it never leaves this process"
 """Models are signed as they are where they travel."""
 TESTED: Final = 0.3
 """Share of the scores, the last by their time, over which quality is said: those before were there to learn from."""
-RULES: Final = {"orders": "fewest orders", "days_since_order": "longest without an order"}
+RULES: Final = {"orders": "fewest orders", "days_since_order": "longest without order"}
 """Features that may be used as a score themselves: what a model must be better than."""
 
 

@@ -132,10 +132,10 @@ def _risk(found: RiskQuality) -> Table:
         row(f"{'champion' if name == found.champion else 'challenger'} {name} (newest)", quality)
     drifts = sum(n for name, n in found.drifts.items() if name.startswith(f"loss.{found.champion}."))
     said = [
-        f"Scores and rules: the last {found.tested:,} of {found.scores:,} scores with a whole horizon in the input,",
-        f"those from {_time(found.tested_from)} on"
-        + (f"; {found.by_prior:,} by the prior." if found.by_prior else "."),
-        f"{found.models:,} models; {drifts:,} drifts of the champion's loss.",
+        f"given: the last {found.tested:,} of {found.scores:,} with a whole horizon",
+        f"in the input, from {_time(found.tested_from)} on",
+        *([f"by the prior: {found.by_prior:,}"] if found.by_prior else []),
+        f"models: {found.models:,}, drifts of the champion's loss: {drifts:,}",
     ]
     table.caption = "\n".join(said)
     table.caption_justify = "left"

@@ -152,12 +152,13 @@ def test_a_challenger_that_is_no_better_stays_one() -> None:
     assert qualities["logistic"].auc > qualities["tree"].auc - 0.03
 
 
-def test_a_lead_must_hold() -> None:
-    """One check more than there are labels for: nothing happens, however good the challenger is."""
-    learner = Learner(risk(learning(TREE, for_checks=40)), 1, KEY)
-    taught(3_000, learner, bent=True)
+def test_a_lead_must_hold_check_after_check_each_on_labels_of_its_own() -> None:
+    learner = Learner(risk(learning(TREE, for_checks=4)), 1, KEY)
+    taught(1_950, learner, bent=True)  # three windows are full
     assert learner.qualities()["tree"].auc > learner.qualities()["logistic"].auc + 0.1
     assert learner.champion == "logistic"
+    taught(2_500, learner, bent=True, first=3_000)
+    assert learner.champion == "tree"
 
 
 def test_the_evaluation_travels_with_the_model() -> None:

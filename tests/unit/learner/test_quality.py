@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import isnan, log
+import statistics
+from math import isnan, log, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.learner.quality import BINS, auc, quality
+from streams.learner.quality import BINS, auc, lead, quality
 
 scored = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.51, 0.9, 1.0]), st.booleans()), max_size=40)
 
@@ -37,6 +38,27 @@ def test_bins_hold_every_label_once(pairs: list[tuple[float, bool]]) -> None:
     for at, b in enumerate(found.bins):
         if b.labels:
             assert at / BINS - 1e-12 <= b.score <= (at + 1) / BINS + 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=30))
+def test_a_lead_is_the_difference_of_auc_with_the_error_of_delong(rows: list[tuple[int, int, bool]]) -> None:
+    a, b = [float(x) for x, _, _ in rows], [float(y) for _, y, _ in rows]
+    labels = [label for _, _, label in rows]
+    ahead, error = lead(a, b, labels)
+    true, false = [i for i, x in enumerate(labels) if x], [i for i, x in enumerate(labels) if not x]
+    if min(len(true), len(false)) < 2:
+        assert isnan(ahead)
+        assert isnan(error)
+        return
+    assert ahead == pytest.approx(auc(a, labels) - auc(b, labels), abs=1e-12)
+
+    def kernel(i: int, j: int) -> float:
+        return sum(sign * (s[i] > s[j]) + sign * 0.5 * (s[i] == s[j]) for sign, s in ((1, a), (-1, b)))
+
+    of_true = [sum(kernel(i, j) for j in false) / len(false) for i in true]
+    of_false = [sum(kernel(i, j) for i in true) / len(true) for j in false]
+    variance = statistics.variance(of_true) / len(true) + statistics.variance(of_false) / len(false)
+    assert error == pytest.approx(sqrt(variance), abs=1e-9)
 
 
 def test_figures_of_a_small_case() -> None:
