@@ -84,8 +84,10 @@ def read_to_end(
     start: int = OFFSET_BEGINNING,
     cancelled: Callable[[], bool] = lambda: False,
     progress: Progress = _unseen,
+    enough: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Calls ``each(key, value, offset)`` for every committed record up to the end as it is now; returns that end."""
+    """Calls ``each(key, value, offset)`` for every committed record up to the end as it is now, or until there are
+    ``enough``; returns that end."""
     _, end = end_offset(consumer, TopicPartition(topic, partition))
     consumer.assign([TopicPartition(topic, partition, start)])
     heard = time.monotonic()
@@ -105,6 +107,8 @@ def read_to_end(
                     return end
             elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
                 raise KafkaException(error)
+        if enough():
+            return end
         if messages:
             done += len(messages)
             progress(done, max(0, end - (messages[-1].offset() or 0)))
@@ -114,6 +118,28 @@ def read_to_end(
             raise KafkaException(
                 KafkaError(KafkaError._TIMED_OUT, f"{topic} {partition}: its end {end} is not reached")
             )
+
+
+def was_written(settings: Settings, topic: str, partition: int) -> bool:
+    """Whether anything was ever committed to it, also if retention has deleted it since.
+
+    Offsets alone do not tell: a transaction that was aborted takes some, too.
+    """
+    consumer = reader(settings)
+    try:
+        first, end = end_offset(consumer, TopicPartition(topic, partition))
+        if first > 0 or end == 0:
+            return first > 0
+        found = False
+
+        def each(_key: bytes, _value: bytes | None, _offset: int) -> None:
+            nonlocal found
+            found = True
+
+        read_to_end(consumer, topic, partition, each, start=0, enough=lambda: found)
+    finally:
+        consumer.close()
+    return found
 
 
 def restore(

@@ -55,7 +55,7 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
             cancelled=lambda: not runtime.group.holds(partition, generation),
             progress=lambda _done, remaining: left.set(remaining),
         )
-        log = read_log(runtime, partition)
+        log = read_log(runtime, partition, marked=restored.marker is not None)
     except (KafkaException, TimeoutError, ValueError) as failure:
         raise _unread(failure, runtime.intake.state, partition) from failure
     place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
@@ -97,8 +97,8 @@ def not_understood(failure: ValueError, topic: str, partition: int) -> Refused:
     )
 
 
-def read_log(runtime: Runtime, partition: int) -> Log:
-    """The input partition as the brokers have it now."""
+def read_log(runtime: Runtime, partition: int, *, marked: bool) -> Log:
+    """The input partition as the brokers have it now. ``marked``: its state has a marker."""
     settings, intake = runtime.settings, runtime.intake
     topic = intake.topic
     consumer = Consumer(
@@ -108,11 +108,11 @@ def read_log(runtime: Runtime, partition: int) -> Log:
         where = TopicPartition(topic, partition)
         first, end = changelog.end_offset(consumer, where)
         committed = consumer.committed([where], timeout=REQUEST_S)[0].offset
-        # Retention may have emptied it; offsets that rose tell that lines were written.
-        journal = intake.journal
-        journalled = journal is not None and changelog.end_offset(consumer, TopicPartition(journal, partition))[1] > 0
     finally:
         consumer.close()
+    # Where there is a marker nobody asks.
+    journal = None if marked else intake.journal
+    journalled = journal is not None and changelog.was_written(settings, journal, partition)
     return Log(
         topic,
         partition,

@@ -34,6 +34,7 @@ def of_the_worker(topics: Topics, *, publishes: bool) -> Needed:
         topics.touchpoints: (READ, DESCRIBE_CONFIGS),
         topics.definitions: (READ, WRITE, DESCRIBE_CONFIGS) if publishes else (READ, DESCRIBE_CONFIGS),
         topics.state: (READ, WRITE, DESCRIBE_CONFIGS),
+        topics.journal: (READ, WRITE, DESCRIBE_CONFIGS),
         topics.models: (READ, DESCRIBE_CONFIGS),
         topics.learner_state: LOOK_AT,
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.contracts.dead_letter import DeadLetter
@@ -261,6 +261,29 @@ def delete_all_records(kafka: Kafka, topic: str) -> None:
     ends = [TopicPartition(topic, partition, OFFSET_END) for partition in range(4)]
     for future in admin.delete_records(ends).values():
         future.result()
+
+
+def test_a_first_transaction_that_was_never_committed_is_no_loss(
+    kafka: Kafka, topics: Topics, workers: Workers
+) -> None:
+    """A worker that dies in it leaves records that nobody may read; they take offsets all the same."""
+    dead = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": f"{topics.prefix}-dead"})
+    dead.init_transactions(30)
+    dead.begin_transaction()
+    for partition in range(4):
+        for topic in (topics.journal, topics.state):
+            dead.produce(topic, b"never", partition=partition)
+    assert dead.flush(30) == 0
+    dead.abort_transaction(30)
+    worker = workers.start()
+    ready(worker)
+    produce(kafka.bootstrap, topics, [happened("1", "Product Viewed", "c1")])
+    until(lambda: processed(worker) == 1, 30, "it goes on as at a first start", [worker])
+    assert worker.end() == 0
+
+    # What was committed still tells that there was state.
+    make_anew(kafka, topics.state)
+    assert "the state topic holds no marker of this partition" in workers.refused()
 
 
 def test_loss_is_refused_until_it_is_accepted(kafka: Kafka, topics: Topics, workers: Workers) -> None:
