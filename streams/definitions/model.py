@@ -10,12 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from streams.definitions.policy import (
+    Arbitration,
+    Budget,
+    Capacity,
+    Change,
+    ContactPolicy,
+    Experiment,
+    Guardrails,
+    Holdout,
+    Hours,
+    Purpose,
+    SequenceStep,
+)
+
 Facts = Callable[[str], object]
 """Variable name (``cart.items``) -> its value now; the engine supplies it."""
 
 DAY_MS: Final = 86_400_000
 Severity = Literal["low", "medium", "high", "critical"]
-Purpose = Literal["service", "marketing"]
 
 
 class Expression(Protocol):
@@ -217,6 +230,27 @@ class Action:
     """Parameter -> literal or ``Expression``."""
     external: Mapping[str, Any] = field(default_factory=dict)
     paused: bool = False
+    applicable: Expression | None = None
+    """The customer's situation allows it (gate after ``eligible``)."""
+    suitable: Expression | None = None
+    """It is right for this customer now (gate after ``applicable``)."""
+    cost: float = 0.0
+    """Of one contact, in the unit of ``value``: V = value - cost."""
+    weight: float | Expression = 1.0
+    """C: how much it matters in this context."""
+    lever: float = 1.0
+    """L: the business's own thumb on the scale."""
+    rollout: float = 1.0
+    """Share of the customers who may get it, sticky; a larger share keeps those of a smaller one."""
+    holdout: Holdout | None = None
+    """Of its own, besides the global one."""
+    experiment: Experiment | None = None
+    steps: tuple[SequenceStep, ...] = ()
+    """After the first."""
+    budget: Budget | None = None
+    attribution_ms: int = 7 * DAY_MS
+    """A goal of its journey that soon after the decision is its success."""
+    guardrails: Guardrails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +363,11 @@ class Channel:
     """Reachable only while the customer's session is open."""
     opt_in: bool = True
     """Marketing needs an explicit consent; otherwise only a refusal closes it."""
+    open: Hours | None = None
+    """When somebody is there; None: always. A channel that is closed or full is passed over for the next."""
+    timezone: str = "UTC"
+    """Of the opening hours."""
+    capacity: Capacity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,4 +393,7 @@ class Definition:
     features: tuple[OwnFeature, ...] = ()
     risks: tuple[Risk, ...] = ()
     expected_value: ExpectedValue = ExpectedValue()
+    contact_policy: ContactPolicy = field(default_factory=ContactPolicy)
+    arbitration: Arbitration = field(default_factory=Arbitration)
+    changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
