@@ -363,8 +363,9 @@ class Channel:
     """Reachable only while the customer's session is open."""
     opt_in: bool = True
     """Marketing needs an explicit consent; otherwise only a refusal closes it."""
-    open: Hours | None = None
-    """When somebody is there; None: always. A channel that is closed or full is passed over for the next."""
+    open: tuple[Hours, ...] = ()
+    """When somebody is there: in any of these; empty: always. A channel that is closed or full is passed over for the
+    next."""
     timezone: str = "UTC"
     """Of the opening hours."""
     capacity: Capacity | None = None

@@ -25,8 +25,8 @@ class Selection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Local times of a week: from ``from_minute`` (inclusive) to ``to_minute`` (exclusive) of each of ``days``; where
-    ``to_minute`` is not later, until that time of the following day."""
+    """Local times of a week: from ``from_minute`` (inclusive, 0 to 1439) to ``to_minute`` (exclusive, 0 to 1440) of each
+    of ``days``; where ``to_minute`` is not later, until that time of the following day."""
 
     from_minute: int
     to_minute: int
@@ -52,7 +52,7 @@ class Limit:
 
     at_most: int
     days: int = 0
-    """Calendar days in the customer's time zone, today included (``per: day`` is 1)."""
+    """Calendar days in the customer's time zone, today included (``per: day`` is 1, ``per: week`` is 7)."""
     within_ms: int = 0
     """Rolling window: contacts in (t - within, t] count."""
     channel: str | None = None
@@ -67,6 +67,7 @@ class Limit:
 class Holdout:
     share: float
     salt: str
+    """Of this holdout alone: the loader gives each holdout and experiment without a salt one of its own."""
     purposes: tuple[Purpose, ...] = ("marketing",)
 
 
