@@ -25,8 +25,8 @@ class Selection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Local times of a week: from ``from_minute`` (inclusive, 0 to 1439) to ``to_minute`` (exclusive, 0 to 1440) of each
-    of ``days``; where ``to_minute`` is not later, until that time of the following day."""
+    """Local times of a week: from ``from_minute`` (inclusive, 0 to 1439) to ``to_minute`` (exclusive, 0 to 1440) of
+    each of ``days``; where ``to_minute`` is not later, until that time of the following day."""
 
     from_minute: int
     to_minute: int
