@@ -1,25 +1,46 @@
 """Actions: what is to be done about which signals, and through which channel.
 
-Owns reading actions. Their ``when`` is read in ``matching.py``.
+Owns reading actions. Their ``when`` is read in ``matching.py``, their content in ``content.py``, how they are tried out
+and bounded in ``experiments.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from streams.definitions.cel import CelExpression
+from streams.definitions.content import read_content, read_external
 from streams.definitions.draft import Draft
-from streams.definitions.faults import near_or_list
+from streams.definitions.experiments import (
+    read_budget,
+    read_channel_names,
+    read_experiment,
+    read_guardrails,
+    read_holdout,
+    read_share,
+    read_steps,
+)
 from streams.definitions.matching import read_whens
 from streams.definitions.model import Action, When
 from streams.definitions.names import NOT_YET_ACTION
+from streams.definitions.policy import DAY_MS, PURPOSES, Experiment, Purpose, SequenceStep
 from streams.definitions.positions import Node
-from streams.definitions.table import Table, read_duration, read_name, read_number
+from streams.definitions.table import Table, read_duration, read_name, read_number, spoken_ms
 
 HIGHEST_VALUE: Final = 1e9
-MAX_EXTERNAL: Final = 200
-"""Values in ``external`` and ``content``; they travel with every trigger."""
+HIGHEST_FACTOR: Final = 1e6
+DEFAULT_ATTRIBUTION_MS: Final = 7 * DAY_MS
+ELSEWHERE: Final = {
+    "arms": "write it under `experiment:`",
+    "quiet_hours": "write it under `contact_policy:` at the top, with `channels` or `purpose`",
+    "limits": "write it under `contact_policy:` at the top: {action: NAME, at_most: 1, per: 7d}",
+    "propensity": "it is learned; where learning begins is `arbitration: {prior: ...}` at the top",
+    "not_before": "an arm of an `experiment`, or one of the `steps`, comes later: `after`",
+    "priority": "it is made of `value`, `cost`, `weight` and `lever`",
+    "levers": "write `lever`, a number; for a purpose or a journey `arbitration: {weights: ...}` at the top",
+    "contact_policy": "it stands at the top and is for all actions",
+}
+"""Keys that are looked for at an action -> where what they mean is said."""
 
 
 def read_actions(table: Table, draft: Draft) -> None:
@@ -35,46 +56,64 @@ def read_actions(table: Table, draft: Draft) -> None:
 
 
 def _action(name: str, node: Node, draft: Draft) -> Action | None:
-    table = Table(node, draft.report, f"action {name!r}", NOT_YET_ACTION)
-    purpose = table.choice("purpose", ["service", "marketing"])
+    table = Table(node, draft.report, f"action {name!r}", NOT_YET_ACTION, ELSEWHERE)
+    purpose: Purpose = "marketing" if table.choice("purpose", PURPOSES) == "marketing" else "service"
     when = read_whens(
         table.need("when", "the signals that it answers, for example {signal: abandonment}"), draft, "'when'"
     )
-    channels = _channels(table, draft)
+    channels = read_channel_names(table, draft)
     value = _value(table.take("value"), draft)
-    eligible = draft.expression(table.take("eligible"), "action", "bool", "'eligible'")
+    cost = table.number("cost", 0.0, HIGHEST_VALUE)
+    gates = {
+        key: draft.expression(table.take(key), "action", "bool", repr(key))
+        for key in ("eligible", "applicable", "suitable")
+    }
+    weight = _factor(table.take("weight"), draft, "'weight'")
+    lever = _constant(table.take("lever"), draft, "'lever'")
     cancel_on = draft.refs(table.take("cancel_on"), "'cancel_on'")
     expires = _expiry(table, draft)
-    content_key, content = _content(table.take("content"), draft)
-    external = _external(table.take("external"), draft)
+    content_key, content = read_content(table.take("content"), draft)
+    external = read_external(table.take("external"), draft)
     paused = table.boolean("paused", False)
+    rollout = read_share(table.take("rollout"), draft, "'rollout'")
+    holdout = read_holdout(table.take("holdout"), f"holdout/{name}", purpose, draft)
+    experiment = read_experiment(table.take("experiment"), name, expires, draft)
+    steps = read_steps(table.take("steps"), expires, draft)
+    budget = read_budget(table.take("budget"), cost, draft)
+    attribution = table.duration("attribution", lowest_ms=1_000)
+    draft.remember(attribution, table.key_place("attribution"))
+    guardrails = read_guardrails(table.take("guardrails"), draft)
     table.finish()
     _check_session(table, when, channels, draft)
+    _check_worth(table, value, cost, draft)
+    _check_delays(table, experiment, steps, expires, draft)
+    draft.action_tables[name] = table
     return Action(
         name=name,
         when=when,
         channels=channels,
         expires_after_ms=expires,
-        purpose="marketing" if purpose == "marketing" else "service",
+        purpose=purpose,
         value=value,
-        eligible=eligible,
+        eligible=gates["eligible"],
         cancel_on=cancel_on,
         content_key=content_key,
         content=content,
         external=external,
         paused=paused,
+        applicable=gates["applicable"],
+        suitable=gates["suitable"],
+        cost=cost or 0.0,
+        weight=weight,
+        lever=lever,
+        rollout=1.0 if rollout is None else rollout,
+        holdout=holdout,
+        experiment=experiment,
+        steps=steps,
+        budget=budget,
+        attribution_ms=attribution or DEFAULT_ATTRIBUTION_MS,
+        guardrails=guardrails,
     )
-
-
-def _channels(table: Table, draft: Draft) -> tuple[str, ...]:
-    node = table.need("channel", "one channel or a list, the best first")
-    out: list[str] = []
-    for name, place in [] if node is None else table.choices("channel", None):
-        if name not in draft.channels:
-            hint = near_or_list(name, draft.channels)
-            draft.report.fault(place, f"no channel is called {name!r}", f"{hint}; or define it under `channels:`")
-        out.append(name)
-    return tuple(out)
 
 
 def _value(node: Node | None, draft: Draft) -> float | CelExpression:
@@ -85,6 +124,49 @@ def _value(node: Node | None, draft: Draft) -> float | CelExpression:
     return draft.expression(node, "action", "double", "'value'") or 0.0
 
 
+def _factor(node: Node | None, draft: Draft, what: str) -> float | CelExpression:
+    """A number above 0, or CEL with one."""
+    if node is None or (isinstance(node.scalar, int | float) and not isinstance(node.scalar, bool)):
+        return _constant(node, draft, what)
+    return draft.expression(node, "action", "double", what) or 1.0
+
+
+def _constant(node: Node | None, draft: Draft, what: str) -> float:
+    if node is None:
+        return 1.0
+    number = read_number(node, draft.report, what, 0.0, HIGHEST_FACTOR)
+    if number == 0.0:
+        draft.report.fault(node, f"{what} is 0: the action would always be the last", "to stop it: `paused: true`")
+    return number or 1.0
+
+
+def _check_worth(table: Table, value: float | CelExpression, cost: float | None, draft: Draft) -> None:
+    """An action whose value is constant and below its cost is never chosen."""
+    if not cost or not isinstance(value, float | int) or value >= cost:
+        return
+    place = table.key_place("cost")
+    if "value" in table and value == 0.0 and (node := table.take("value")) is not None and node.scalar != 0:
+        return  # a value with a fault of its own
+    what = f"it is worth {value:g}" if "value" in table else "it has no `value`"
+    draft.report.fault(place, f"{table.what} is never chosen: it costs {cost:g}, and {what}", "raise its `value`")
+
+
+def _check_delays(
+    table: Table, experiment: Experiment | None, steps: tuple[SequenceStep, ...], expires: int | None, draft: Draft
+) -> None:
+    """An arm that waits moves the steps after it, too."""
+    if experiment is None or not steps or expires is None:
+        return
+    slowest = max(experiment.arms, key=lambda arm: arm.delay_ms, default=None)
+    passed = sum(step.after_ms for step in steps)
+    if slowest is not None and slowest.delay_ms < expires and passed < expires <= slowest.delay_ms + passed:
+        message = (
+            f"in arm {slowest.name!r} the last step comes {spoken_ms(slowest.delay_ms + passed)} after the signal, "
+            f"when the action has expired ({spoken_ms(expires)})"
+        )
+        draft.report.fault(table.key_place("steps"), message, "lengthen `expires_after`")
+
+
 def _expiry(table: Table, draft: Draft) -> int | None:
     node = table.need("expires_after", "for example 24h, or session_end")
     if node is None or node.text == "session_end":
@@ -92,49 +174,6 @@ def _expiry(table: Table, draft: Draft) -> int | None:
     ms = read_duration(node, draft.report, "'expires_after'", lowest_ms=1_000)
     draft.remember(ms, node)
     return ms
-
-
-def _content(node: Node | None, draft: Draft) -> tuple[str | None, Mapping[str, Any]]:
-    if node is None:
-        return None, {}
-    table = Table(node, draft.report, "'content'")
-    key = table.text("key")
-    inner = table.take("with")
-    table.finish()
-    out: dict[str, Any] = {}
-    for label, value in [] if inner is None else Table(inner, draft.report, "'with'").entries():
-        name = read_name(label, draft.report, "a parameter")
-        if name is None:
-            continue
-        if value.kind == "scalar" and isinstance(value.scalar, str):
-            hint = f"""the text itself is written "'{value.text}'\""""
-            out[name] = draft.expression(value, "action", "any", f"parameter {name!r}", hint)
-        else:
-            out[name] = _literal(value)
-    return key, out
-
-
-def _external(node: Node | None, draft: Draft) -> dict[str, Any]:
-    if node is None:
-        return {}
-    if node.kind != "map":
-        draft.report.fault(node, f"'external' is a map, not {node.spoken}", "for example {campaign: spring}")
-        return {}
-    if node.size > MAX_EXTERNAL:
-        draft.report.fault(node, f"'external' has more than {MAX_EXTERNAL} values")
-        return {}
-    found = _literal(node)
-    return found if isinstance(found, dict) else {}
-
-
-def _literal(node: Node) -> Any:
-    match node.kind:
-        case "map":
-            return {key.text: _literal(value) for key, value in node.pairs}
-        case "list":
-            return [_literal(item) for item in node.items]
-        case _:
-            return node.scalar
 
 
 def _check_session(table: Table, whens: tuple[When, ...], channels: tuple[str, ...], draft: Draft) -> None:

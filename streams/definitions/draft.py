@@ -29,6 +29,7 @@ from streams.definitions.model import (
     Time,
 )
 from streams.definitions.names import STANDARD_EVENTS
+from streams.definitions.policy import Arbitration, Change, ContactPolicy
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_text
 from streams.definitions.variables import VARIABLES, Scope, visible
@@ -42,6 +43,18 @@ READ_IN: Final[dict[Scope, str]] = {
 }
 MAX_NAMES: Final = 200
 """Journeys, segments, actions, milestones or channels each; every customer is looked at by all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Customers divided by a salted hash: by a holdout or an experiment."""
+
+    what: str
+    name: str
+    """Of the experiment; ``what`` for a holdout. Those of one name divide alike, and mean to."""
+    salt: str
+    shares: tuple[tuple[str, float], ...]
+    place: Node
 
 
 @dataclass(slots=True)
@@ -60,6 +73,14 @@ class Draft:
     expected_value: ExpectedValue = field(default_factory=ExpectedValue)
     value_place: Node | None = None
     """Where ``expected_value:`` stands, in the last file that has it."""
+    contact_policy: ContactPolicy = field(default_factory=ContactPolicy)
+    arbitration: Arbitration = field(default_factory=Arbitration)
+    changes: dict[Change, Node] = field(default_factory=dict)
+    zoned: set[str] = field(default_factory=set)
+    """Channels whose opening hours have a time zone of their own."""
+    divisions: list[Division] = field(default_factory=list)
+    action_tables: dict[str, Table] = field(default_factory=dict)
+    """Actions as written, for checks that need all of them."""
     actions: dict[str, Action] = field(default_factory=dict)
     expressions: list[tuple[CelExpression, Node]] = field(default_factory=list)
     of_scores: list[tuple[CelExpression, Node, str]] = field(default_factory=list)

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from streams.definitions.actions import read_actions
+from streams.definitions.arbitration import read_arbitration, read_changes
 from streams.definitions.checks import check_whole
+from streams.definitions.contact import read_contact_policy
 from streams.definitions.draft import Draft
 from streams.definitions.faults import DefinitionFaults, Fault, Report
 from streams.definitions.journeys import read_journeys
 from streams.definitions.model import Definition
+from streams.definitions.pauses import read_paused
+from streams.definitions.policy_checks import check_policy
 from streams.definitions.positions import MAX_BYTES, read
+from streams.definitions.reach import read_channels, settle_zones
 from streams.definitions.risks import read_expected_value, read_features, read_risks
 from streams.definitions.sections import (
     check_aliases,
-    read_channels,
     read_events,
     read_milestones,
     read_satisfaction,
@@ -89,10 +93,26 @@ def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> 
         read_satisfaction(table, draft, given_satisfaction)
         read_expected_value(table, draft, given_value)
     check_aliases(tables, draft)
-    for section in (read_segments, read_journeys, read_milestones, read_features, read_risks, read_actions):
+    settle_zones(draft)
+    for section in (
+        read_segments,
+        read_journeys,
+        read_milestones,
+        read_features,
+        read_risks,
+        read_actions,
+        read_paused,
+    ):
         for table in tables:
             section(table, draft)
+    given_policy: dict[str, Any] = {}
+    given_weighing: dict[str, Any] = {}
+    for table in tables:
+        read_contact_policy(table, draft, given_policy)
+        read_arbitration(table, draft, given_weighing)
+        read_changes(table, draft)
     check_whole(draft)
+    check_policy(draft)
     faults, warnings = report.in_order([file for file, _ in sources])
     if faults:
         raise DefinitionFaults(faults, warnings)
@@ -112,5 +132,8 @@ def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> 
         features=tuple(draft.features.values()),
         risks=tuple(draft.risks.values()),
         expected_value=draft.expected_value,
+        contact_policy=draft.contact_policy,
+        arbitration=draft.arbitration,
+        changes=tuple(sorted(draft.changes, key=lambda change: (change.at_ms, change.title))),
         warnings=tuple(str(warning) for warning in warnings),
     )

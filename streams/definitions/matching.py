@@ -55,7 +55,11 @@ def _when(node: Node, draft: Draft, what: str) -> When | None:
     if node.kind == "scalar":
         draft.report.fault(node, f"{what} is a map, not {node.spoken}", f"write {{signal: {node.text}}}")
         return None
-    table = Table(node, draft.report, what)
+    return read_when(Table(node, draft.report, what), draft)
+
+
+def read_when(table: Table, draft: Draft) -> When | None:
+    """One selection; the caller may have taken other keys of the table before."""
     table.need("signal", "one of " + ", ".join(SIGNAL_KINDS))
     kind = table.choice("signal", SIGNAL_KINDS)
     given = {

@@ -51,9 +51,6 @@ SURVEYS: Final = ("nps", "csat", "ces")
 SATISFACTION: Final = ("detractor", "promoter", "fall", "recovery")
 
 # Known to the plan of this software, enforced by none of its parts so far: refused, so that nobody relies on them.
-NOT_YET_TOP: Final = frozenset({"contact_policy", "holdout", "experiments", "webhooks", "identity"})
-NOT_YET_ACTION: Final = frozenset(
-    {"rollout", "cost", "holdout", "experiment", "arms", "quiet_hours", "limits", "propensity", "weight", "levers",
-     "not_before", "priority", "contact_policy"}
-)  # fmt: skip
+NOT_YET_TOP: Final = frozenset({"webhooks", "identity"})
+NOT_YET_ACTION: Final = frozenset({"webhook"})
 NOT_YET_JOURNEY: Final = frozenset({"holdout", "contact_policy", "rollout", "cost"})

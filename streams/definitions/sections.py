@@ -1,28 +1,35 @@
 """The sections of a definition other than journeys, risks and actions.
 
-Owns version, events, time, channels, segments, satisfaction and milestones; risks and what belongs to them are in
-``risks.py``. Where several files set the same thing,
-they must agree.
+Owns version, events, time, segments, satisfaction and milestones, and the list of all sections; each of the others has
+a module of its own. Where several files set the same thing, they
+must agree.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from streams.contracts.touchpoint import ACTORS, RESERVED_PREFIX
 from streams.definitions.draft import Draft
 from streams.definitions.faults import near, near_or_list
-from streams.definitions.model import DAY_MS, Channel, EventInfo, Milestone, Segment
+from streams.definitions.hours import read_zone
+from streams.definitions.model import DAY_MS, EventInfo, Milestone, Segment
 from streams.definitions.names import NOT_YET_TOP, STANDARD_EVENTS, VISIBLE
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_duration, read_name, read_number, read_text, spoken_ms
 
 SECTIONS: Final = (
     "version", "events", "time", "channels", "segments", "journeys", "satisfaction", "milestones", "features",
-    "risks", "expected_value", "actions",
+    "risks", "expected_value", "actions", "paused", "contact_policy", "arbitration", "changes",
 )  # fmt: skip
+ELSEWHERE: Final = {
+    "holdout": "write it under `contact_policy:`, or at an action",
+    "experiments": "write `experiment` at the action",
+    "quiet_hours": "write it under `contact_policy:`",
+    "limits": "write it under `contact_policy:`",
+}
+"""Keys that are looked for at the top -> where they belong."""
 TIME_KEYS: Final = {
     "allowed_lateness": ("allowed_lateness_ms", 0, DAY_MS),
     "session_gap": ("session_gap_ms", 1_000, DAY_MS),
@@ -35,7 +42,7 @@ TIME_KEYS: Final = {
 
 
 def root_table(root: Node, draft: Draft) -> Table:
-    table = Table(root, draft.report, "the definition", NOT_YET_TOP)
+    table = Table(root, draft.report, "the definition", NOT_YET_TOP, ELSEWHERE)
     version = table.need("version", "the first line is `version: 1`")
     if version is not None and (version.scalar != 1 or isinstance(version.scalar, bool)):
         draft.report.fault(version, f"version {version.text or version.spoken} is not known", "write `version: 1`")
@@ -109,7 +116,7 @@ def read_time(table: Table, draft: Draft, given: dict[str, Any]) -> None:
     found: dict[str, tuple[Node, Any]] = {}
     zone = section.take("timezone")
     if zone is not None:
-        name = _time_zone(zone, draft)
+        name = read_zone(zone, draft)
         if name is not None:
             found["timezone"] = (zone, name)
     for key, (name, shortest, longest) in TIME_KEYS.items():
@@ -131,39 +138,6 @@ def read_time(table: Table, draft: Draft, given: dict[str, Any]) -> None:
         draft.report.fault(node, "'session_gap' is longer than 'session_cap'")
     if draft.time.too_late_ms < draft.time.allowed_lateness_ms:
         draft.report.fault(node, "'too_late' is shorter than 'allowed_lateness'")
-
-
-def _time_zone(node: Node, draft: Draft) -> str | None:
-    name = read_text(node, draft.report, "'timezone'")
-    if name is None:
-        return None
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        hint = near(name, available_timezones()) or "an IANA name, for example Europe/London"
-        draft.report.fault(node, f"{name!r} is no time zone", hint)
-        return None
-    return name
-
-
-def read_channels(table: Table, draft: Draft) -> None:
-    node = table.take("channels")
-    if node is None:
-        return
-    for key, value in Table(node, draft.report, "'channels'").entries():
-        name = read_name(key, draft.report, "a channel")
-        if name is None or not draft.claim("channel", name, key):
-            continue
-        known = draft.channels.get(name, Channel(name))
-        inner = Table(value, draft.report, f"channel {name!r}")
-        identifier = inner.text("identifier")
-        draft.channels[name] = Channel(
-            name=name,
-            identifier=known.identifier if identifier is None else identifier,
-            in_session=inner.boolean("in_session", known.in_session),
-            opt_in=inner.boolean("opt_in", known.opt_in),
-        )
-        inner.finish()
 
 
 def read_segments(table: Table, draft: Draft) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from streams.definitions.faults import Report, near, near_or_list
@@ -37,15 +37,24 @@ def duration_ms(text: str) -> int | None:
 
 
 class Table:
-    """A map of the definition while it is read; ``what`` names it in messages."""
+    """A map of the definition while it is read; ``what`` names it in messages, ``not_yet`` are keys that are refused as
+    not enforced, ``elsewhere`` says of a key where it belongs."""
 
-    def __init__(self, node: Node, report: Report, what: str, not_yet: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        node: Node,
+        report: Report,
+        what: str,
+        not_yet: Collection[str] = (),
+        elsewhere: Mapping[str, str] | None = None,
+    ) -> None:
         self.node = node
         self.what = what
         self._report = report
         self._pairs = {key.text: (key, value) for key, value in node.pairs}
         self._taken: set[str] = set()
         self._not_yet = not_yet
+        self._elsewhere = elsewhere or {}
         if node.kind != "map":
             report.fault(node, f"{what} is a map of keys, not {node.spoken}")
 
@@ -86,8 +95,10 @@ class Table:
             if key.text in self._not_yet:
                 self._report.fault(key, f"{key.text!r} is not enforced yet", "remove it: nothing is silently ignored")
             else:
-                hint = near(key.text, self._taken) or near_or_list(
-                    key.text, self._taken - set(self._pairs) or self._taken
+                hint = (
+                    self._elsewhere.get(key.text)
+                    or near(key.text, self._taken)
+                    or near_or_list(key.text, self._taken - set(self._pairs) or self._taken)
                 )
                 self._report.fault(key, f"{self.what} has no key {key.text!r}", hint)
 

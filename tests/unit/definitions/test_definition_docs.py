@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 
 from streams.contracts.outputs import SIGNAL_KINDS
 from streams.definitions import names
@@ -23,8 +24,17 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 SCHEMA = json_schema()
 
 
+class Reader(SafeConstructor):
+    """As an editor reads YAML 1.2: a date is a text."""
+
+
+Reader.add_constructor("tag:yaml.org,2002:timestamp", Reader.construct_yaml_str)
+
+
 def plain(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Reader
+    return yaml.load(text)
 
 
 def fits(text: str) -> bool:

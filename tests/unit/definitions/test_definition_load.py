@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streams.definitions import channels
 from streams.definitions.load import DefinitionFaults, load_files, load_texts, shipped
 from streams.definitions.model import DAY_MS, Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
+from streams.definitions.policy import ContactPolicy, Holdout, Hours, Limit, PauseMarketing, QuietHours
 from streams.definitions.table import duration_ms
 
 SHOP, VISIT, SERVICE = shipped("shop"), shipped("visit"), shipped("service")
@@ -105,23 +106,33 @@ def test_online_retail_is_scored_by_the_protocol_of_its_data() -> None:
 
 
 def test_reference_example(reference: str) -> None:
-    """Exactly its keys of later versions are refused, and that it declares no risk; with one, the rest of it loads."""
-    faults = refused(("purchase.journey.yaml", reference))
-    assert [fault.partition(" not enforced yet")[0].partition(" (")[0] for fault in faults] == [
-        "purchase.journey.yaml:71:5: 'cost' is",
-        "purchase.journey.yaml:85:11: no churn_risk signal can match this: no risk is declared",
-        "purchase.journey.yaml:89:5: 'rollout' is",
-        "purchase.journey.yaml:91:1: 'contact_policy' is",
-    ]
-    assert "(declare it under `risks:`, for example {churn: {without: Order Completed, horizon: 90d}})" in faults[1]
-    lines = reference.splitlines(keepends=True)
-    without = "".join(lines[:70] + lines[71:88]) + "risks: {churn: {without: Order Completed, horizon: 90d}}\n"
-    loaded = load_texts([("purchase.journey.yaml", without)])
+    """Its only fault is that it declares no risk; with one, all of it is read."""
+    (fault,) = refused(("purchase.journey.yaml", reference))
+    assert fault == (
+        "purchase.journey.yaml:85:11: no churn_risk signal can match this: no risk is declared "
+        "(declare it under `risks:`, for example {churn: {without: Order Completed, horizon: 90d}})"
+    )
+    risks = "risks: {churn: {without: Order Completed, horizon: 90d}}\n"
+    loaded = load_texts([("purchase.journey.yaml", reference + risks)])
     assert loaded.warnings == ()
     assert [action.name for action in loaded.actions] == [
         "payment_help", "cart_reminder", "thank_promoter", "retention_offer",
     ]  # fmt: skip
     assert loaded.actions[3].when == (When("churn_risk", band=("high",)),)
+    assert (loaded.actions[1].cost, loaded.actions[3].rollout) == (0.02, 0.25)
+    assert loaded.contact_policy == ContactPolicy(
+        quiet_hours=(QuietHours(Hours(21 * 60, 8 * 60), ("email", "push", "sms", "call")),),
+        limits=(
+            Limit(1, days=1, channel="email"),
+            Limit(2, within_ms=7 * DAY_MS, channel="email"),
+            Limit(3, within_ms=7 * DAY_MS),
+        ),
+        holdout=Holdout(0.05, "winter-2026"),
+        pauses=(
+            PauseMarketing(open_contact=True),
+            PauseMarketing(when=When("satisfaction", name=("detractor",)), for_ms=14 * DAY_MS),
+        ),
+    )
 
 
 @pytest.fixture
