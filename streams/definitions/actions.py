@@ -79,7 +79,7 @@ def _action(name: str, node: Node, draft: Draft) -> Action | None:
     holdout = read_holdout(table.take("holdout"), f"holdout/{name}", purpose, draft)
     experiment = read_experiment(table.take("experiment"), name, expires, draft)
     steps = read_steps(table.take("steps"), expires, draft)
-    budget = read_budget(table.take("budget"), cost, draft)
+    budget = read_budget(table.take("budget"), cost if "cost" in table else 0.0, draft)
     attribution = table.duration("attribution", lowest_ms=1_000)
     draft.remember(attribution, table.key_place("attribution"))
     guardrails = read_guardrails(table.take("guardrails"), draft)

@@ -207,7 +207,7 @@ def _unless(node: Node | None, draft: Draft) -> tuple[str, ...] | None:
 
 
 def read_budget(node: Node | None, cost: float | None, draft: Draft) -> Budget | None:
-    """``cost`` is the action's, None if it has none."""
+    """``cost`` is the action's, 0 if it has none, None if what it has is a fault."""
     if node is None:
         return None
     table = Table(node, draft.report, "'budget'")
@@ -215,9 +215,9 @@ def read_budget(node: Node | None, cost: float | None, draft: Draft) -> Budget |
     amount = None if place is None else read_number(place, draft.report, "'amount'", 0.0, HIGHEST_AMOUNT)
     per = table.choice("per", ("day", "week", "month"), required=True)
     table.finish()
-    if not cost:
+    if cost == 0.0:
         draft.report.fault(node, "'budget' is never used up: the action costs nothing", "add `cost`, of one contact")
-    elif amount is not None and place is not None and amount < cost:
+    elif cost is not None and amount is not None and place is not None and amount < cost:
         draft.report.fault(place, f"'amount' is {amount:g}: not enough for one contact, which costs {cost:g}")
     if amount is None or per is None:
         return None
@@ -246,7 +246,7 @@ def read_guardrails(node: Node | None, draft: Draft) -> Guardrails | None:
 def _rate(node: Node, key: str, draft: Draft) -> float | None:
     value = node.scalar
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1.0:
-        hint = f"write {value / 100:g}" if value <= 100 and value != 1 else "below 1"
-        draft.report.fault(node, f"{key!r} is {node.text}: a rate is never above that", hint)
+        hint = f"write {value / 100:g}" if 1 < value <= 100 else "for example 0.01"
+        draft.report.fault(node, f"{key!r} is {node.text}: a rate is always below 1", hint)
         return None
     return read_number(node, draft.report, repr(key), 0.0, 1.0)

@@ -20,7 +20,9 @@ def _check_divisions(draft: Draft) -> None:
         place, what, salt = division.place, division.what, division.salt
         named = by_name.setdefault(division.name, division)
         if named is not division:
-            # One experiment over several actions, or the same section in two files.
+            if division.name == what:
+                continue  # the same holdout in two files, which must agree
+            # One experiment over several actions.
             if named.salt != salt:
                 message = f"{what} has the salts {named.salt!r} and {salt!r}"
                 draft.report.fault(place, message, "one experiment over several actions has one salt")

@@ -103,3 +103,32 @@ def test_schema_refuses(old: str, new: str) -> None:
     text = shipped("shop").read_text()
     assert old in text
     assert not fits(text.replace(old, new, 1))
+
+
+ACTION = "actions: {a: {when: {signal: milestone}, channel: email, expires_after: 1d, %s}}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("channels: {chat: {at_most: 5}}", "channels: {chat: {at_most: 5, per: 1h}}"),
+        ("contact_policy: {holdout: {share: 1}}", "contact_policy: {holdout: {share: 0.9}}"),
+        ("contact_policy: {limits: [{at_most: 1, per: month}]}", "contact_policy: {limits: [{at_most: 1, per: week}]}"),
+        ("contact_policy: {quiet_hours: {from: 21:00}}", "contact_policy: {quiet_hours: {from: 21:00, to: 08:00}}"),
+        (
+            "contact_policy: {pause_marketing_while: {signal: friction}}",
+            "contact_policy: {pause_marketing_while: [open_contact, {signal: friction, for: 1d}]}",
+        ),
+        (
+            "contact_policy: {suppression: {after: 1, within: 1d, for: 1d, refusals: opened}}",
+            "contact_policy: {suppression: {after: 1, within: 1d, for: 1d, refusals: dismissed}}",
+        ),
+        ("arbitration: {weights: {service: 0}}", "arbitration: {weights: {service: 2}}"),
+        (ACTION % "rollout: 5", ACTION % "rollout: 0.5"),
+        (ACTION % "experiment: {arms: {a: 1}}", ACTION % "experiment: {arms: {a: 0.5, b: 0.5}}"),
+        (ACTION % "steps: [{after: 1h}]", ACTION % "steps: [{after: 1h, channel: sms, unless: []}]"),
+    ],
+)
+def test_schema_refuses_what_the_loader_does(wrong: str, right: str) -> None:
+    assert not fits(f"version: 1\n{wrong}\n")
+    assert fits(f"version: 1\n{right}\n")
