@@ -26,6 +26,11 @@ class Inbox:
     def records(self) -> int:
         return self._records
 
+    @property
+    def held(self) -> bool:
+        """Too much waits: the partition is not read."""
+        return self._held
+
     def put(self, chunk: Any, position: int) -> bool:
         """Takes a chunk that continues what is here (or ``position``, if nothing is); False if it was dropped."""
         expected = self._chunks[-1].next if self._chunks else position

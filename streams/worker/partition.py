@@ -105,6 +105,8 @@ class Partition:
 
     def tick(self) -> None:
         """Several times a second: is there anything to do without a touchpoint?"""
+        if self.phase is Phase.RUNNING and not self._inbox.held:
+            self._silence.listen(time.monotonic(), time.time())
         if self.phase is Phase.PAUSED:
             due = self._resume_commanded()
         elif self.phase is Phase.RUNNING and not self._inbox and self.settled.is_set() and self._processing:

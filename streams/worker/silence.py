@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.worker.idle import IdleClock
+from streams.worker.idle import IdleClock, is_answered
 from streams.worker.ports import Feed, Work
 
 REFRESH_S: Final = 3_600.0
@@ -26,6 +26,11 @@ class Silence:
     def disturbed(self, now_s: float) -> None:
         """Silence begins anew."""
         self._clock.disturbed(now_s)
+
+    def listen(self, now_s: float, wall_s: float) -> None:
+        """To be called several times a second while the partition is read."""
+        end = self._feed.end(self._partition)
+        self._clock.heard(now_s, answered=is_answered(end.answered_at if end else None, wall_s))
 
     def written(self, next_offset: int, now_s: float) -> None:
         """A marker with that position is in the changelog."""

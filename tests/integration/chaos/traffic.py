@@ -10,10 +10,11 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import Final
 
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.schemas import PackagedSchemas
@@ -49,6 +50,9 @@ class Traffic:
     stopped: Event = field(default_factory=Event)
     produced: list[tuple[str, str, int]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    longest_delay_ms: int = 0
+    """From happening to the place in the log. What comes later than lateness and silence allow is late to the engine,
+    rightly, but not to the oracle."""
 
     def run(self) -> None:
         random_ = random.Random(self.seed)
@@ -93,13 +97,19 @@ class Traffic:
             )
             self.produced.append((customer, name, now))
             producer.produce(
-                self.topics.touchpoints, record.value, record.key, headers=record.headers, on_delivery=self._delivered
+                self.topics.touchpoints,
+                record.value,
+                record.key,
+                headers=record.headers,
+                on_delivery=partial(self._delivered, now),
             )
         producer.flush(300)
 
-    def _delivered(self, error: object, _message: object) -> None:
+    def _delivered(self, at: int, error: object, message: Message) -> None:
         if error is not None:
             self.failed.append(str(error))
+        else:
+            self.longest_delay_ms = max(self.longest_delay_ms, message.timestamp()[1] - at)
 
 
 def expected(produced: list[tuple[str, str, int]]) -> Counter[tuple[str, str]]:

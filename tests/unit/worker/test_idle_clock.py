@@ -42,3 +42,29 @@ def test_an_outage_is_no_silence() -> None:
     assert limit(clock, 11.0, answered=None) is None
     assert limit(clock, 12.9) is None
     assert limit(clock, 13.0, answered=1.0) is not None
+
+
+def test_after_an_outage_producers_are_given_time_to_come_back() -> None:
+    clock = IdleClock(2_000, 0.0)
+    clock.heard(5.0, answered=True)
+    clock.heard(6.0, answered=False)
+    clock.heard(9.0, answered=False)
+    clock.heard(11.0, answered=True)  # away for five seconds
+    clock.disturbed(11.5)
+    assert limit(clock, 17.9) is None
+    assert limit(clock, 18.0) is not None
+
+
+def test_however_long_the_outage_was_the_longest_pause_of_producers_is_enough() -> None:
+    clock = IdleClock(2_000, 0.0)
+    clock.heard(100.0, answered=False)
+    clock.heard(900.0, answered=True)
+    assert limit(clock, 911.9) is None
+    assert limit(clock, 912.0) is not None
+
+
+def test_who_has_always_answered_was_not_away() -> None:
+    clock = IdleClock(2_000, 0.0)
+    for second in range(10):
+        clock.heard(float(second), answered=True)
+    assert limit(clock, 10.0) is not None
