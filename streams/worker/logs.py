@@ -64,8 +64,9 @@ def configure(settings: Settings, worker: str, stream: TextIO | None = None) -> 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    if not LIBRDKAFKA.filters:
-        LIBRDKAFKA.addFilter(Sparse(SAME_AGAIN_S))
+    for talkative in (LIBRDKAFKA, logging.getLogger("aiokafka.cluster")):
+        if not talkative.filters:
+            talkative.addFilter(Sparse(SAME_AGAIN_S))
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # Ten lines a second while a broker is away, and one for each commit around a rebalance: metrics tell it better.

@@ -169,7 +169,7 @@ def test_labels_mature_models_are_learned_and_adopted_and_a_replay_finds_the_sam
     assert {k: v for k, v in models_of(kafka.bootstrap, topics).items() if int(k.rpartition(b"@")[2]) < 9_000} == {
         (e := _codec.model(model)).key: e.value for model in made
     }
-    verdict = compare(kafka.bootstrap, topics, JOURNEY_LEARNER_KEY=KEY)
+    verdict, _ = compare(kafka.bootstrap, topics, JOURNEY_LEARNER_KEY=KEY)
     assert verdict.equal, str(verdict)
 
 

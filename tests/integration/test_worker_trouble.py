@@ -20,6 +20,7 @@ from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedRegistry
 from streams.tools.topics import set_config
 from tests.conftest import Kafka
+from tests.integration.test_worker import make_anew
 from tests.support.outlet import Outlet
 from tests.support.produce import happened, produce, read
 from tests.support.workers import Worker, Workers, ready, running, until
@@ -66,6 +67,21 @@ def test_an_input_with_more_partitions_than_the_state_is_refused(
     said = workers.refused()
     assert f"{topics.state}: has 4 partitions, {topics.touchpoints} has 6" in said
     assert f"JOURNEY_APP={topics.app}-2" in said
+
+
+def test_an_input_that_is_made_anew_while_it_is_read_ends_the_worker(
+    kafka: Kafka, topics: Topics, workers: Workers
+) -> None:
+    worker = workers.start()
+    ready(worker)
+    produce(kafka.bootstrap, topics, [happened(str(i), "Product Viewed", f"c{i}") for i in range(40)])
+    until(lambda: processed(worker) == 40, 30, "forty touchpoints are processed", [worker])
+    make_anew(kafka, topics.touchpoints)
+    assert worker.process.wait(60) == 78
+    assert worker.said("the offset to read next is not in the log any more")
+    told = [line for line in worker.lines() if "not found in cluster metadata" in str(line.get("message"))]
+    assert len(told) < 5, "what a client repeats many times a second is told now and then"
+    assert "the touchpoint topic was made anew" in workers.refused()
 
 
 def test_a_registry_that_goes_away_holds_up_only_what_it_must_tell(

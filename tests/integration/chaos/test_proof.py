@@ -143,7 +143,7 @@ def test_outputs_are_those_of_a_replay_and_of_the_oracle_whatever_dies(
     statuses = {worker.index: worker.end() for worker in chaos.current}
     assert set(statuses.values()) == {0}, statuses
 
-    verdict = compare(kafka.bootstrap, topics)
+    verdict, late = compare(kafka.bootstrap, topics)
     triggers = trigger_faults(kafka.bootstrap, topics)
     hidden = sum(
         len(records(kafka.bootstrap, topic, "read_uncommitted")) - len(records(kafka.bootstrap, topic))
@@ -153,14 +153,15 @@ def test_outputs_are_those_of_a_replay_and_of_the_oracle_whatever_dies(
     summary = (
         f"{FORM.touchpoints} touchpoints, seed {FORM.seed}: {', '.join(chaos.done)}; {len(workers.started)} worker "
         f"processes, {fenced} of them fenced, {hidden} records of aborted transactions hidden from readers; "
-        f"the slowest touchpoint took {traffic.longest_delay_ms} ms to its place in the log\n"
+        f"the slowest touchpoint took {traffic.longest_delay_ms} ms to its place in the log, {late} were late\n"
         f"{dict(found)}\n{triggers}\n{verdict}"
     )
     (tmp_path / "proof.txt").write_text(summary)
     print("\n" + summary)  # noqa: T201 - `make proof` shows it
     assert verdict.equal, str(verdict)
     log = "\n".join(tail(worker, 8) for worker in workers.started)
-    assert found == wanted, f"{ {k: (found[k], wanted[k]) for k in found | wanted if found[k] != wanted[k]} }\n{log}"
+    differences = {k: (found[k], wanted[k]) for k in found | wanted if found[k] != wanted[k]}
+    assert found == wanted, f"{differences}, {late} touchpoints late\n{log}"
     assert (triggers.issued_twice, triggers.broken_revisions) == (0, 0)
     assert triggers.issued > 0
     assert chaos.done.count("kill") + 2 * chaos.done.count("pair") == FORM.kills

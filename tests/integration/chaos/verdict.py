@@ -24,7 +24,8 @@ def signal_counts(bootstrap: str, topics: Topics) -> Counter[tuple[str, str]]:
     return counts
 
 
-def compare(bootstrap: str, topics: Topics, **more: str) -> Comparison:
+def compare(bootstrap: str, topics: Topics, **more: str) -> tuple[Comparison, int]:
+    """(live against replay, touchpoints that came after a deadline that they would have moved had fired)."""
     names = {"JOURNEY_KAFKA_BOOTSTRAP": bootstrap, "JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix}
     settings = load(names | more)
     known = {one.number: one.sources for one in published(settings, topics)}
@@ -32,9 +33,8 @@ def compare(bootstrap: str, topics: Topics, **more: str) -> Comparison:
     def definition(number: int) -> Definition:
         return load_texts(known[number], number)
 
-    return compare_with_live(
-        settings, topics, replay_kafka(settings, topics, definition, Reading(source=settings.source))
-    )
+    replayed = replay_kafka(settings, topics, definition, Reading(source=settings.source))
+    return compare_with_live(settings, topics, replayed), replayed.summary.counts["late"]
 
 
 @dataclass(slots=True)
