@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, str]] = {
     "partitions": "streams.cli.partitions:app",
     "validate": "streams.cli.definitions_validate:validate",
     "definitions": "streams.cli.definitions_apply:app",
+    "pause": "streams.cli.pause:pause",
+    "resume": "streams.cli.pause:resume",
     "features": "streams.cli.features:features",
     "emit": "streams.cli.emit:emit",
     "tail": "streams.cli.tail:tail",

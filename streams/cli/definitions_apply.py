@@ -31,7 +31,10 @@ def apply(
     prefix: Prefix = None,
     application: App = None,
 ) -> None:
-    """Check and publish a definition; workers adopt it between two batches. The same content makes no new number."""
+    """Check and publish a definition; workers adopt it between two batches. The same content makes no new number.
+
+    Actions that `journey pause` has paused stay paused.
+    """
     from confluent_kafka import KafkaException
 
     from streams.definitions.load import DefinitionFaults, load_files
@@ -44,10 +47,14 @@ def apply(
         fail(str(faults))
     settings, topics = deployment(bootstrap, prefix, application)
     try:
-        number, new = publish(settings, topics, definition)
+        found = publish(settings, topics, definition)
     except (KafkaException, Fenced, OutcomeUnknown, Refused) as error:
         fail(f"Not published to {topics.definitions} at {settings.kafka.bootstrap}: {error}")
-    typer.echo(f"{number}  {'published' if new else 'unchanged: this is the content in force'}")
+    typer.echo(f"{found.number}  {'published' if found.new else 'unchanged: this is the content in force'}")
+    for name in found.paused:
+        typer.echo(f"{name} stays paused; `journey resume {name}` lets it go on.")
+    for name in found.dropped:
+        typer.echo(f"{name} was paused and is no action any more: its pause is dropped.")
 
 
 @app.command()
@@ -60,6 +67,7 @@ def show(
     """List the published definitions, or print one."""
     from confluent_kafka import KafkaException
 
+    from streams.definitions.pauses import paused_in, without_overlay
     from streams.worker.definitions_topic import published
 
     settings, topics = deployment(bootstrap, prefix, application)
@@ -69,7 +77,9 @@ def show(
         fail(f"{topics.definitions} at {settings.kafka.bootstrap} cannot be read: {error}")
     if number is None:
         for one in known:
-            typer.echo(f"{one.number:>4}  {one.digest[:12]}  {', '.join(name for name, _ in one.sources)}")
+            files = ", ".join(name for name, _ in without_overlay(one.sources))
+            paused = ", ".join(sorted(paused_in(one.sources)))
+            typer.echo(f"{one.number:>4}  {one.digest[:12]}  {files}{f'  paused: {paused}' if paused else ''}")
         return
     for one in known:
         if one.number == number:

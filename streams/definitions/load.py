@@ -19,7 +19,7 @@ from streams.definitions.draft import Draft
 from streams.definitions.faults import DefinitionFaults, Fault, Report
 from streams.definitions.journeys import read_journeys
 from streams.definitions.model import Definition
-from streams.definitions.pauses import read_paused
+from streams.definitions.pauses import read_paused, without_overlay
 from streams.definitions.policy_checks import check_policy
 from streams.definitions.positions import MAX_BYTES, read
 from streams.definitions.reach import read_channels, settle_zones
@@ -76,7 +76,7 @@ def digest(sources: Sequence[tuple[str, str]]) -> str:
 
 
 def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> Definition:
-    if len(sources) > MAX_FILES:
+    if len(without_overlay(sources)) > MAX_FILES:
         raise DefinitionFaults([Fault(sources[MAX_FILES][0], 1, 1, f"more than {MAX_FILES} files")])
     if not sources and not report.faults:
         raise DefinitionFaults([Fault("-", 1, 1, "no definition is given", "name at least one file")])

@@ -32,10 +32,12 @@ def read_paused(table: Table, draft: Draft) -> None:
             draft.actions[name] = replace(draft.actions[name], paused=True)
 
 
-def overlay(paused: Iterable[str]) -> tuple[str, str]:
-    """The source that pauses these actions."""
+def with_overlay(sources: Sources, paused: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The owner's own files, and a source that pauses these actions if there are any."""
     names = ", ".join(f'"{name}"' for name in sorted(paused))
-    return OVERLAY, f"version: 1\npaused: [{names}]\n"
+    text = f"# `journey resume ACTION` lets it go on.\nversion: 1\npaused: [{names}]\n"
+    own = without_overlay(sources)
+    return (*own, (OVERLAY, text)) if names else own
 
 
 def without_overlay(sources: Sources) -> tuple[tuple[str, str], ...]:

@@ -14,14 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from streams.contracts.topics import Topics
 from streams.definitions.faults import DefinitionFaults
-from streams.definitions.load import load_texts
+from streams.definitions.load import digest, load_texts
 from streams.definitions.model import Definition
+from streams.definitions.pauses import Sources, paused_in, with_overlay
 from streams.settings import Settings
 from streams.worker.changelog import read_to_end, reader
 from streams.worker.outcomes import Fenced, OutcomeUnknown, Refused
@@ -83,18 +84,41 @@ def published(settings: Settings, topics: Topics) -> list[Published]:
     return [found[number] for number in sorted(found)]
 
 
-def publish(settings: Settings, topics: Topics, definition: Definition) -> tuple[int, bool]:
-    """(number, whether it is new). The definition has passed its checks: it could be loaded."""
+class Publication(NamedTuple):
+    """What became of a definition that was to be published."""
+
+    number: int
+    new: bool
+    """Otherwise it is what is in force already."""
+    paused: tuple[str, ...] = ()
+    """Actions that stay paused by ``journey pause``."""
+    dropped: tuple[str, ...] = ()
+    """Actions that were paused by it and are no more."""
+
+
+def publish(settings: Settings, topics: Topics, definition: Definition) -> Publication:
+    """The definition has passed its checks: it could be loaded. Actions that are paused in the one in force stay so."""
+    paused: frozenset[str] = frozenset()
+    names = {action.name for action in definition.actions}
 
     def message() -> tuple[int, Message | None]:
+        nonlocal paused
         known = published(settings, topics)
-        if known and known[-1].digest == definition.digest:
-            return known[-1].number, None
-        number = known[-1].number + 1 if known else 1
-        value = Published(number, definition.digest, definition.sources).encoded()
-        return number, Message(topics.definitions, PARTITION, b"%d" % number, value)
+        paused = paused_in(known[-1].sources) if known else frozenset()
+        return numbered(topics, known, with_overlay(definition.sources, paused & names))
 
-    return _write(settings, message)
+    number, new = write(settings, message)
+    return Publication(number, new, tuple(sorted(paused & names)), tuple(sorted(paused - names)))
+
+
+def numbered(topics: Topics, known: Sequence[Published], sources: Sources) -> tuple[int, Message | None]:
+    """The number of these sources after those that are known, and what is to be written; None if they are in force."""
+    content = digest(sources)
+    if known and known[-1].digest == content:
+        return known[-1].number, None
+    number = known[-1].number + 1 if known else 1
+    value = Published(number, content, tuple(sources)).encoded()
+    return number, Message(topics.definitions, PARTITION, b"%d" % number, value)
 
 
 def resume(settings: Settings, topics: Topics, partition: int) -> None:
@@ -111,10 +135,11 @@ def resume(settings: Settings, topics: Topics, partition: int) -> None:
     content = {"command": RESUME, "app": settings.app, "partition": partition}
     key = f"{RESUME}/{settings.app}/{partition}".encode()
     record = Message(topics.definitions, PARTITION, key, json.dumps(content).encode())
-    _write(settings, lambda: (partition, record))
+    write(settings, lambda: (partition, record))
 
 
-def _write(settings: Settings, decide: Callable[[], tuple[int, Message | None]]) -> tuple[int, bool]:
+def write(settings: Settings, decide: Callable[[], tuple[int, Message | None]]) -> tuple[int, bool]:
+    """(number, whether it was written). ``decide`` reads the topic while no other publisher can write to it."""
     transactional_id = f"{settings.app}-definitions"
     for attempt in range(ATTEMPTS):
         producer = PartitionProducer(settings.kafka, settings.batch, transactional_id)

@@ -216,10 +216,12 @@ def _prepare(settings: Settings, topics: Topics, definitions: Sequence[Path]) ->
     schemas = startup.schema_source(settings, topics)
     if loaded is not None:
         try:
-            number, new = publish(settings, topics, loaded)
+            found = publish(settings, topics, loaded)
         except (Fenced, OutcomeUnknown) as error:
             raise Refused(f"the definition could not be published: {error}") from error
-        log.info("The definition is number %d%s", number, "" if new else " (unchanged)")
+        log.info("The definition is number %d%s", found.number, "" if found.new else " (unchanged)")
+        if found.paused:
+            log.warning("Paused: %s. `journey resume ACTION` lets one go on.", ", ".join(found.paused))
     letters = settings.dead_letters
     codec = TouchpointCodec(schemas, allow_json=letters.allow_json, limits=Limits(value_bytes=letters.value_bytes))
     return Prepared(partitions, codec, schemas, begin)

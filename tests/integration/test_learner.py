@@ -199,7 +199,7 @@ def test_whatever_happens_to_learners_the_models_are_those_of_an_uninterrupted_p
         {"JOURNEY_KAFKA_BOOTSTRAP": kafka.bootstrap, "JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix}
     )
     definition = load_files([CHURN])
-    assert publish(settings, topics, definition) == (1, True)
+    assert publish(settings, topics, definition)[:2] == (1, True)
     definition = load_files([CHURN], 1)
     draw = random.Random(FORM.seed)
     current = [workers.learner(0), workers.learner(1)]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from confluent_kafka import Producer
+from typer.testing import CliRunner
 
+from streams.cli import app as cli
 from streams.contracts.topics import Topics
+from streams.definitions.load import load_files, load_texts
 from streams.settings import Settings, load
 from streams.worker import marker as markers
 from streams.worker.changelog import last_marker, restore
@@ -127,13 +132,72 @@ def test_a_broker_that_is_killed_in_the_middle_leaves_the_marker_to_decide(
 def test_definitions_get_growing_numbers_and_the_same_content_no_new_one(settings: Settings, topics: Topics) -> None:
     one = define("journeys: {j: {type: use, goal: {event: G}, stages: {s: {on: [A]}}}}")
     two = define("journeys: {j: {type: use, goal: {event: G}, stages: {s: {on: [B]}}}}")
-    assert publish(settings, topics, one) == (1, True)
-    assert publish(settings, topics, one) == (1, False)
-    assert publish(settings, topics, two) == (2, True)
-    assert publish(settings, topics, one) == (3, True)
+    assert publish(settings, topics, one)[:2] == (1, True)
+    assert publish(settings, topics, one)[:2] == (1, False)
+    assert publish(settings, topics, two)[:2] == (2, True)
+    assert publish(settings, topics, one)[:2] == (3, True)
     assert [(p.number, p.digest) for p in published(settings, topics)] == [
         (1, one.digest), (2, two.digest), (3, one.digest),
     ]  # fmt: skip
+
+
+ACTIONS = """
+journeys: {j: {type: use, goal: {event: G}, stages: {s: {on: [A]}}}}
+actions:
+  a: {when: {signal: stage_entered}, channel: email, value: 2, expires_after: 1h}
+"""
+MORE = "  b: {when: {signal: goal_reached}, channel: email, value: 1, expires_after: 1h}\n"
+
+
+def test_an_action_is_paused_until_it_is_resumed_whatever_is_applied(
+    settings: Settings, topics: Topics, tmp_path: Path
+) -> None:
+    def command(*words: str, ends: int = 0) -> list[str]:
+        options = ["--bootstrap", settings.kafka.bootstrap, "--prefix", topics.prefix, "--app", topics.app]
+        result = CliRunner().invoke(cli, [*words, *options])
+        assert result.exit_code == ends, result.output
+        return str(result.output).splitlines()
+
+    def paused() -> list[str]:
+        newest = published(settings, topics)[-1]
+        definition = load_texts(newest.sources, newest.number)
+        assert definition.digest == newest.digest
+        return [action.name for action in definition.actions if action.paused]
+
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text(f"version: 1\n{ACTIONS}")
+    two.write_text(f"version: 1\n{ACTIONS}{MORE}")
+    assert "holds no definition" in command("pause", "a", ends=1)[0]
+    command("definitions", "apply", str(two))
+    assert "has no action 'aa' (did you mean 'a'?)" in command("pause", "aa", ends=1)[0]
+    assert command("resume", "a") == ["1  a was not paused."]
+    assert command("pause", "a") == ["2  a is paused; `journey resume a` lets it go on."]
+    assert command("pause", "a") == ["2  a is paused already; `journey resume a` lets it go on."]
+    command("pause", "b")
+    assert paused() == ["a", "b"]
+    listed = [line.split(maxsplit=2)[-1] for line in command("definitions", "show")]
+    assert listed == [
+        "two.yaml",
+        "two.yaml  paused: a",
+        "two.yaml  paused: a, b",
+    ]
+    assert command("definitions", "show", "2")[-4:] == [
+        "# journey pause", "# `journey resume ACTION` lets it go on.", "version: 1", 'paused: ["a"]',
+    ]  # fmt: skip
+    # The same files again are what is in force; others keep the pauses of actions that they have.
+    assert command("definitions", "apply", str(two))[0].startswith("3  unchanged")
+    assert command("definitions", "apply", str(one)) == [
+        "4  published",
+        "a stays paused; `journey resume a` lets it go on.",
+        "b was paused and is no action any more: its pause is dropped.",
+    ]
+    assert paused() == ["a"]
+    assert command("resume", "a") == ["5  a goes on."]
+    assert paused() == []
+    assert published(settings, topics)[-1].digest == load_files([one]).digest
+    one.write_text(one.read_text().replace("value: 2", "value: 2, paused: true"))
+    command("definitions", "apply", str(one))
+    assert "is paused by its own file" in command("resume", "a", ends=1)[0]
 
 
 def test_a_partition_that_is_none_cannot_be_resumed(settings: Settings, topics: Topics) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.definitions.hours import minutes_of_week
 from streams.definitions.load import load_texts
 from streams.definitions.model import Action, Channel, Definition, When
-from streams.definitions.pauses import overlay, paused_in, without_overlay
+from streams.definitions.pauses import paused_in, with_overlay, without_overlay
 from streams.definitions.policy import (
     DAY_MS,
     Arbitration,
@@ -267,16 +267,20 @@ actions:
 paused: sorry
 """
     assert [a.paused for a in loaded(text).actions] == [False, True]
-    sources = (("d.yaml", HEAD + text), overlay(["thanks"]))
+    own = (("d.yaml", HEAD + text),)
+    sources = with_overlay(own, ["thanks"])
     assert [a.paused for a in load_texts(sources).actions] == [True, True]
     assert paused_in(sources) == {"thanks"}
-    assert without_overlay(sources) == sources[:1]
-    assert paused_in(sources[:1]) == frozenset()
+    assert without_overlay(sources) == own
+    assert paused_in(own) == frozenset()
+    assert with_overlay(sources, []) == own
+    assert paused_in(with_overlay(sources, ["sorry"])) == {"sorry"}
 
 
 @pytest.mark.parametrize("name", ["null", "true", "on", "a.b-c", "_"])
 def test_an_overlay_may_pause_an_action_of_any_name(name: str) -> None:
     text = f'actions: {{"{name}": {{when: {{signal: segment_entered}}, channel: email, expires_after: 1d}}}}\n'
-    (found,) = load_texts([("d.yaml", HEAD + text), overlay([name])]).actions
+    sources = with_overlay([("d.yaml", HEAD + text)], [name])
+    (found,) = load_texts(sources).actions
     assert (found.name, found.paused) == (name, True)
-    assert paused_in([overlay([name])]) == {name}
+    assert paused_in(sources) == {name}

@@ -22,6 +22,8 @@ COMMANDS = (
     "definitions apply SHOP",
     "definitions show",
     "partitions resume 0",
+    "pause late_parcel",
+    "resume late_parcel",
     "emit Order~Completed --customer me",
     "tail triggers",
     "simulate --touchpoints 5 --to-kafka",
