@@ -30,8 +30,10 @@ def validate(
         typer.echo(f"{line} [warning]", err=True)
     friction = sum(len(journey.friction) for journey in definition.journeys)
     deadlines = sum(len(journey.abandonment) for journey in definition.journeys)
+    experiments = {action.experiment.name for action in definition.actions if action.experiment is not None}
     typer.echo(
         f"no fault: {len(definition.journeys)} journeys, {deadlines} deadlines, {friction} friction rules, "
         f"{len(definition.segments)} segments, {len(definition.milestones)} milestones, "
-        f"{len(definition.risks)} risks, {len(definition.actions)} actions"
+        f"{len(definition.risks)} risks, {len(definition.actions)} actions, {len(experiments)} experiments, "
+        f"{len(definition.contact_policy.limits)} contact limits"
     )
