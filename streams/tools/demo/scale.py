@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from streams.definitions.model import Time
+from streams.definitions.model import DAY_MS, Time
 from streams.definitions.table import duration_ms
 
 KEYS: Final = (
@@ -28,27 +28,57 @@ KEYS: Final = (
     "every",
     "apart",
     "prior_within",
+    "attribution",
+    "for",
+    "per",
 )
 """Keys whose values are scaled; how long a profile is remembered and how far a clock may be off are not."""
 
-LEAST_MS: Final = {"expires_after": 1_000, "session_gap": 1_000, "session_cap": 60_000, "too_late": 60_000}
+LEAST_MS: Final = {
+    "expires_after": 1_000,
+    "session_gap": 1_000,
+    "session_cap": 60_000,
+    "too_late": 60_000,
+    "attribution": 1_000,
+    "for": 1_000,
+    "per": 1_000,
+}
 """What a definition allows at least."""
 
 _DURATION: Final = re.compile(
     rf"""\b({"|".join(KEYS)}):(\s+)(["']?)((?:\d+(?:\.\d+)?(?:ms|[smhdw]))+)\3(?=[\s,}}]|$)"""
 )
+_CALENDAR: Final = re.compile(r"\bper:(\s+)(day|week)(?=[\s,}]|$)")
+"""A limit of calendar days; of these there are no shorter ones, so it becomes a rolling window."""
+_AT_MOST: Final = re.compile(r"\b(at most \d+) (?:an?|per|every|in|each) (second|minute|hour|day|week)\b")
+"""The capacity of a channel as a text."""
+_MS: Final = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": DAY_MS, "week": 7 * DAY_MS}
 _TIME: Final = re.compile(r"^time\s*:", re.MULTILINE)
 
 
 def scaled_text(text: str, scale: float) -> str:
-    """The YAML text with its durations divided; comments and all else as they are."""
+    """The YAML text with its durations divided; comments and all else as they are, hours of the day too: night is when
+    it is night."""
 
     def shorter(found: re.Match[str]) -> str:
         key, space, _, duration = found.groups()
         ms = duration_ms(duration)
         return found[0] if ms is None else f"{key}:{space}{_divided(key, ms, scale)}ms"
 
-    return "\n".join(_DURATION.sub(shorter, line) if not _comment(line) else line for line in text.split("\n"))
+    def rolling(found: re.Match[str]) -> str:
+        return f"per:{found[1]}{_divided('per', _MS[found[2]], scale)}ms"
+
+    def capacity(found: re.Match[str]) -> str:
+        return f"{found[1]} per {_divided('per', _MS[found[2]], scale)}ms"
+
+    lines = []
+    for line in text.split("\n"):
+        if _comment(line):
+            lines.append(line)
+            continue
+        scaled = _AT_MOST.sub(capacity, _DURATION.sub(shorter, line))
+        lines.append(_CALENDAR.sub(rolling, scaled) if "at_most:" in scaled else scaled)
+    return "\n".join(lines)
 
 
 def _divided(key: str, ms: int, scale: float) -> int:

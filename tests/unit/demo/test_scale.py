@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streams.definitions.load import load_files, shipped
-from streams.definitions.model import Preset
+from streams.definitions.model import DAY_MS, Action, Preset
 from streams.tools.demo.scale import LEAST_MS, scaled_files, scaled_text
 
 SCALE = 60.0
@@ -32,18 +32,28 @@ def durations(value: Any, path: str = "") -> dict[str, int]:
     return found
 
 
-def without_default_cool_downs(definition: Any) -> Any:
-    """The cool-down of presets that the file does not state is not the file's to scale."""
+def as_stated(definition: Any) -> Any:
+    """The cool-down of presets, and the attribution of actions, that the file does not state is not its to scale; a
+    limit of calendar days is none afterwards; what was changed on a date stays there."""
     journeys = tuple(
         replace(j, friction=tuple(f for f in j.friction if not isinstance(f.rule, Preset))) for j in definition.journeys
     )
-    return replace(definition, journeys=journeys)
+    default = Action.__dataclass_fields__["attribution_ms"].default
+    actions = tuple(replace(a, attribution_ms=0) if a.attribution_ms == default else a for a in definition.actions)
+    policy = replace(
+        definition.contact_policy,
+        limits=tuple(
+            replace(limit, days=0, within_ms=limit.within_ms or limit.days * DAY_MS)
+            for limit in definition.contact_policy.limits
+        ),
+    )
+    return replace(definition, journeys=journeys, actions=actions, contact_policy=policy, changes=())
 
 
 def test_every_duration_is_divided(tmp_path: Path) -> None:
     originals = [shipped("shop"), shipped("visit"), shipped("service")]
-    before = without_default_cool_downs(load_files(originals))
-    after = without_default_cool_downs(load_files(scaled_files(originals, SCALE, tmp_path)))
+    before = as_stated(load_files(originals))
+    after = as_stated(load_files(scaled_files(originals, SCALE, tmp_path)))
     old, new = durations(before), durations(after)
     assert old.keys() == new.keys()
     assert len(old) > 50
@@ -73,6 +83,20 @@ def test_scale_one_takes_the_files_themselves(tmp_path: Path) -> None:
         ("""{after: "20m", within: '1h'}""", "{after: 20000ms, within: 60000ms}"),
         ("name: before_after: 3mm", "name: before_after: 3mm"),
         ("name: day_after: 3", "name: day_after: 3"),
+        ("- {at_most: 1, per: day}", "- {at_most: 1, per: 1440000ms}"),
+        ("- {channel: email, per: week, at_most: 2}", "- {channel: email, per: 10080000ms, at_most: 2}"),
+        ("budget: {amount: 500, per: day}", "budget: {amount: 500, per: day}"),
+        ("- {at_most: 3, per: 7d}", "- {at_most: 3, per: 10080000ms}"),
+        ("chat: {at_most: 60, per: 30s}", "chat: {at_most: 60, per: 1000ms}"),
+        ("callback: open 09:00-17:00, at most 60 an hour", "callback: open 09:00-17:00, at most 60 per 60000ms"),
+        (
+            "suppression: {after: 3, within: 30d, for: 60d}",
+            "suppression: {after: 3, within: 43200000ms, for: 86400000ms}",
+        ),
+        (
+            "pause_marketing_while: {signal: friction, for: 2h}",
+            "pause_marketing_while: {signal: friction, for: 120000ms}",
+        ),
     ],
 )
 def test_text(text: str, scaled: str) -> None:
