@@ -46,11 +46,14 @@ def read_share(node: Node | None, draft: Draft, what: str) -> float | None:
         draft.report.fault(node, f"{what} is a share from 0 to 1, not {node.spoken}", hint)
         return None
     share = read_number(node, draft.report, what, 0.0, 1.0)
-    if share is not None and abs(share * BUCKETS - round(share * BUCKETS)) > 1e-6:
-        hint = f"write {round(share, 4):g}"
+    if share is None:
+        return None
+    buckets = round(share * BUCKETS)
+    if abs(share * BUCKETS - buckets) > 1e-6 or (share and not buckets):
+        hint = f"write {buckets / BUCKETS:g}"
         draft.report.fault(node, f"{what} is {node.text}: shares are of 10,000 buckets, four decimals at most", hint)
         return None
-    return share
+    return buckets / BUCKETS
 
 
 def read_purposes(table: Table) -> tuple[Purpose, ...]:

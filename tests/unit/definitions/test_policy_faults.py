@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from streams.definitions.load import DefinitionFaults, load_texts
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.definitions.load import DefinitionFaults, Fault, load_texts
+from streams.definitions.policy import Limit
 from tests.unit.definitions.test_definition_faults import Case as Added
 
 HEAD = """\
@@ -112,6 +117,7 @@ CASES = {
     "rollout with a sign": Case("rollout: 2.5%", "2.5%", "(write 0.025)", "rollout: 0.5"),
     "rollout below 0": Case("rollout: -0.1", "-0.1", "'rollout' is -0.1, wanted is 0 to 1", "rollout: 0.5"),
     "rollout too fine": Case("rollout: 0.33333", "0.33333", "shares are of 10,000 buckets, four decimals at most (write 0.3333)", "rollout: 0.5"),
+    "rollout to nearly nobody": Case("rollout: 1e-9", "1e-9", "shares are of 10,000 buckets, four decimals at most (write 0)", "rollout: 0.5"),
     "levers": Case("levers: {}", "levers", "no key 'levers' (write `lever`, a number;", "lever: 1.5"),
     "arms at the action": Case("arms: {}", "arms", "no key 'arms' (write it under `experiment:`)", "lever: 1.5"),
     "not_before": Case("not_before: 1h", "not_before", "comes later: `after`)", "lever: 1.5"),
@@ -322,3 +328,30 @@ def test_parts_of_the_policy_in_several_files_must_agree() -> None:
     ]
     with pytest.raises(DefinitionFaults, match="b:2:15: another file sets 'explore' to something else"):
         load_texts([("a", HEAD), ("b", "version: 1\narbitration: {explore: 0.2}\n")])
+
+
+ODD = (
+    "[]", "{}", "[[]]", "{a: {}}", "''", "true", "-1", "0", "1e999", ".nan", "1e-300", "99999999999999999999", "x",
+    "'24:00'", "500ms", "3660d", "[x, x]", "{share: 0.5}", "open", "at most 5 an hour", "2026-01-01", "null",
+)  # fmt: skip
+VALUE = re.compile(r"(?<=: )[^\s,{}\[\]]+|(?<=: )\{[^{}]*\}|(?<=: )\[[^\[\]]*\]")
+PLACES = [found.span() for found in VALUE.finditer(HEAD) if found.start() > len("version: 1")]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(PLACES) - 1), st.sampled_from(ODD)), min_size=1, max_size=3))
+def test_odd_values_anywhere_are_a_definition_or_faults(changes: list[tuple[int, str]]) -> None:
+    text, end = HEAD, len(HEAD)
+    for n, odd in sorted(changes, reverse=True):
+        start, stop = PLACES[n]
+        if stop <= end:
+            text, end = text[:start] + odd + text[stop:], start
+    faults: list[Fault] = []
+    limits: tuple[Limit, ...] = ()
+    try:
+        limits = load_texts([("d.yaml", text)]).contact_policy.limits
+    except DefinitionFaults as error:
+        faults = error.faults
+    lines = text.count("\n") + 1
+    assert all(1 <= fault.line <= lines and fault.column >= 1 for fault in faults)
+    assert all(limit.at_most >= 0 and (limit.days > 0) != (limit.within_ms > 0) for limit in limits)
