@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.contracts.dead_letter import DeadLetter
-from streams.contracts.outputs import JournalLine, Signal
+from streams.contracts.outputs import JournalLine, Signal, Trigger
 from streams.contracts.topics import Topics
 from tests.conftest import Kafka
 from tests.support.produce import happened, now_ms, produce, produce_bytes, produce_in_transactions, read, records
@@ -177,25 +177,43 @@ def test_a_new_definition_is_adopted_between_batches_journalled_and_never_given_
     changed = tmp_path / "changed.yaml"
     changed.write_text(SHOP.read_text().replace("at_least: 2", "at_least: 1"))
     assert journey(["definitions", "apply", str(changed)], environment).startswith("2  published")
-    until(
-        lambda: [v for (n, _), v in worker.metrics().items() if n == "journey_definition_number"] == [2.0] * 4,
-        30,
-        "every partition has adopted definition 2",
-        [worker],
-    )
+
+    def adopted(number: int) -> None:
+        until(
+            lambda: [v for (n, _), v in worker.metrics().items() if n == "journey_definition_number"] == [number] * 4,
+            30,
+            f"every partition has adopted definition {number}",
+            [worker],
+        )
+
+    adopted(2)
     produce(kafka.bootstrap, topics, [happened("1", "Payment Failed", "me")])
     until(lambda: processed(worker) == 1, 30, "the touchpoint is processed", [worker])
     assert [s.name for s in read(kafka.bootstrap, topics.signals, Signal)] == ["payment_failed_twice"]
     kinds = [(line.kind, line.value.get("number")) for line in read(kafka.bootstrap, topics.journal, JournalLine)]
     assert kinds.count(("definition", 2)) == 4
+    # Pausing an action withdraws what is open of it.
+    assert journey(["pause", "payment_help"], environment).startswith("3  payment_help is paused")
+    adopted(3)
+    until(
+        lambda: (
+            [(t.status, t.end_reason) for t in read(kafka.bootstrap, topics.triggers, Trigger)]
+            == [("issued", None), ("cancelled", "definition")]
+        ),
+        30,
+        "the open trigger is withdrawn",
+        [worker],
+    )
     worker.kill()
 
-    # It publishes the first content again: number 3, since what is in force is 2.
+    # It publishes the first content again: number 4, since what is in force is 3; the pause outlives it.
     again = workers.start()
     ready(again)
-    assert again.said("The definition is number 3")
+    assert again.said("The definition is number 4")
+    assert again.said("Paused: payment_help.")
     shown = journey(["definitions", "show"], environment).splitlines()
-    assert [line.split()[0] for line in shown] == ["1", "2", "3"]
+    assert [line.split()[0] for line in shown] == ["1", "2", "3", "4"]
+    assert [line.endswith("paused: payment_help") for line in shown] == [False, False, True, True]
     assert "at_least: 1" in journey(["definitions", "show", "2"], environment)
 
 
