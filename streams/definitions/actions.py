@@ -23,7 +23,7 @@ from streams.definitions.experiments import (
 from streams.definitions.matching import read_whens
 from streams.definitions.model import Action, When
 from streams.definitions.names import NOT_YET_ACTION
-from streams.definitions.policy import DAY_MS, PURPOSES, Experiment, Purpose, SequenceStep
+from streams.definitions.policy import DAY_MS, LONGEST_MS, PURPOSES, Experiment, Purpose, SequenceStep
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_duration, read_name, read_number, spoken_ms
 
@@ -82,6 +82,9 @@ def _action(name: str, node: Node, draft: Draft) -> Action | None:
     budget = read_budget(table.take("budget"), cost if "cost" in table else 0.0, draft)
     attribution = table.duration("attribution", lowest_ms=1_000)
     draft.remember(attribution, table.key_place("attribution"))
+    if attribution is not None and attribution > LONGEST_MS:
+        message = f"'attribution' is {spoken_ms(attribution)}: contacts are kept for {spoken_ms(LONGEST_MS)} at most"
+        draft.report.fault(table.key_place("attribution"), message)
     guardrails = read_guardrails(table.take("guardrails"), draft)
     table.finish()
     _check_session(table, when, channels, draft)

@@ -18,6 +18,7 @@ from streams.definitions.hours import WEEK_MINUTES, minutes_of_week, read_clock,
 from streams.definitions.matching import read_when
 from streams.definitions.policy import (
     DAY_MS,
+    LONGEST_MS,
     PURPOSES,
     Hours,
     Limit,
@@ -33,8 +34,6 @@ MAX_QUIET: Final = 50
 MAX_LIMITS: Final = 50
 MAX_AT_MOST: Final = 1_000
 MAX_PAUSES: Final = 20
-LONGEST_MS: Final = 90 * DAY_MS
-"""A customer's contacts are kept for as long as the longest limit."""
 CALENDAR: Final = {"day": 1, "week": 7}
 """Word -> calendar days, today included."""
 REFUSALS: Final = ("dismissed", "unsubscribed", "bounced", "not_sent")
@@ -262,6 +261,9 @@ def _suppression(node: Node, draft: Draft) -> Suppression | None:
     table.finish()
     for ms, key in ((within, "within"), (length, "for")):
         draft.remember(ms, table.key_place(key))
+    if within is not None and within > LONGEST_MS:
+        message = f"'within' is {spoken_ms(within)}: contacts are kept for {spoken_ms(LONGEST_MS)} at most"
+        draft.report.fault(table.key_place("within"), message)
     if after is None or within is None or length is None or len(draft.report.faults) > before:
         return None
     if not refusals:

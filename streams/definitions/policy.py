@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, Protocol
 Purpose = Literal["service", "marketing"]
 PURPOSES: Final[tuple[Purpose, ...]] = ("service", "marketing")
 DAY_MS: Final = 86_400_000
+LONGEST_MS: Final = 90 * DAY_MS
+"""Of limits, attribution and the window of suppression: a customer's contacts are kept for as long as any of them."""
 
 
 class Selection(Protocol):

@@ -32,6 +32,8 @@ ALL_STANDARD: Final = "standard"
 """In a list of features: all those that a risk uses which names none."""
 WAITING: Final = 40
 """Snapshots of a risk that wait for their label; the engine keeps no more."""
+OF_ACTIONS: Final = "action."
+"""Names that begin so are those of the models of actions (``action.cart_reminder``)."""
 LEAST_EVERY_MS: Final = 3_600_000
 MADE_BY_SCORES: Final = frozenset({"risk", "risk_band", "expected_value"})
 """Variables that a score sets: what a score is made of must not read them."""
@@ -71,6 +73,8 @@ def read_risks(table: Table, draft: Draft) -> None:
         name = read_name(key, draft.report, "a risk")
         if name is None or not draft.claim("risk", name, key):
             continue
+        if name.startswith(OF_ACTIONS):
+            draft.report.fault(key, f"{name!r} is the name of an action's model", "give the risk another name")
         if len(draft.known("risk")) == MAX_RISKS + 1:
             draft.report.fault(key, f"more than {MAX_RISKS} risks")
         risk = _risk(name, value, draft)

@@ -121,7 +121,7 @@ CASES = {
     "levers": Case("levers: {}", "levers", "no key 'levers' (write `lever`, a number;", "lever: 1.5"),
     "arms at the action": Case("arms: {}", "arms", "no key 'arms' (write it under `experiment:`)", "lever: 1.5"),
     "not_before": Case("not_before: 1h", "not_before", "comes later: `after`)", "lever: 1.5"),
-    "attribution longer than remembered": Case("attribution: 500d", "attribution", "500d is longer than profiles are remembered", "attribution: 3d"),
+    "attribution longer than contacts are kept": Case("attribution: 92d", "attribution", "'attribution' is 92d: contacts are kept for 90d at most", "attribution: 3d"),
     # holdouts
     "holdout is a number": Case("holdout: 0.1", "0.1", "'holdout' is a map, not the number 0.1 (write {share: 0.1})", OWN),
     "holdout without share": Case("holdout: {salt: x}", "{salt", "'holdout' needs 'share'", OWN),
@@ -196,6 +196,7 @@ CASES = {
     "pause twice": Case("pause_marketing_while: [open_contact, open_contact]", "open_contact]", "this is given twice in 'pause_marketing_while'", PAUSES),
     "pause longer than remembered": Case("pause_marketing_while: {signal: friction, for: 500d}", "for: 500d", "500d is longer than profiles are remembered", PAUSES),
     "suppression without an end": Case("suppression: {after: 3, within: 30d}", "{after", "'suppression' needs 'for'", SUPPRESSION),
+    "suppression over a year": Case("suppression: {after: 3, within: 365d, for: 1d}", "within", "'within' is 365d: contacts are kept for 90d at most", SUPPRESSION),
     "suppression after none": Case("suppression: {after: 0, within: 30d, for: 1d}", "0, within", "'after' is 0, wanted is 1 to 100", SUPPRESSION),
     "refusal that is no outcome": Case("suppression: {after: 3, within: 30d, for: 1d, refusals: [dismised]}", "dismised", "no outcome is called 'dismised' (did you mean 'dismissed'?)", SUPPRESSION),
     "refusal that is none": Case("suppression: {after: 3, within: 30d, for: 1d, refusals: [clicked]}", "clicked", "'clicked' is no refusal (refusals: dismissed,", SUPPRESSION),

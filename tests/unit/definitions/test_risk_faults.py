@@ -64,6 +64,7 @@ def risks(n: int) -> str:
 
 
 CASES = {
+    "risk with the name of a model": Case("  action.keep: {with: Order Completed, horizon: 90d}\nactions:", "action.keep", "'action.keep' is the name of an action's model", "actions:"),
     # the label
     "neither without nor with": Case("horizon: 90d", "horizon", "risk 'churn' needs either 'without' or 'with'",
                                      old="without: Order Completed\n    horizon: 90d"),
