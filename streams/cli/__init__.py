@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "topics": "streams.cli.topics:app",
     "kafka": "streams.cli.kafka:app",
     "replay": "streams.cli.replay:replay",
+    "report": "streams.cli.report:report",
     "import": "streams.cli.import_:import_",
     "simulate": "streams.cli.simulate:simulate",
 }

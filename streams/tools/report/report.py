@@ -1,0 +1,85 @@
+"""The whole report: customers pass one after the other, each counted wherever it belongs.
+
+Owns the order of the sections and the shape of the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from streams.definitions.model import Definition
+from streams.tools.report.frame import Frame
+from streams.tools.report.history import History
+from streams.tools.report.journeys import JourneyCounts, JourneyFigures
+from streams.tools.report.records import Record
+from streams.tools.report.visits import VisitCounts, VisitFigures
+
+
+class Report(msgspec.Struct):
+    """Times in ms, durations in seconds, rates as {count, of}, intervals of 95 %."""
+
+    start: int
+    end: int
+    previous_start: int | None
+    known_until: int
+    zone: str
+    customers: int
+    touchpoints: int
+    signals: int
+    visits: VisitFigures | None
+    """None: no touchpoints were given."""
+    journeys: list[JourneyFigures]
+    marks: list[tuple[str, str, str]]
+    """Dated changes: Monday of the week, day, title."""
+    notes: list[str]
+    """What the reader must know to read the figures right."""
+
+
+def report_of(
+    definition: Definition,
+    frame: Frame,
+    customers: Iterable[tuple[str, Sequence[Record]]],
+    *,
+    journeys: Sequence[str] = (),
+) -> Report:
+    """``journeys``: only these; empty: all."""
+    wanted = [journey for journey in definition.journeys if not journeys or journey.name in journeys]
+    counts = {journey.name: JourneyCounts(journey) for journey in wanted}
+    visits = VisitCounts(definition.time.session_gap_ms, definition.time.session_cap_ms)
+    people = touchpoints = signals = 0
+    for customer, records in customers:
+        history = History(customer, records)
+        people += 1
+        touchpoints += len(history.touches)
+        signals += len(history.found)
+        visits.add(history, frame)
+        for signal in history.loose_friction:
+            found = counts.get(signal.journey or "")
+            if found is not None:
+                found.add_loose(signal, history, frame)
+        for passage in history.passages:
+            found = counts.get(passage.journey)
+            if found is not None:
+                found.add(passage, history, frame)
+    notes = []
+    if not touchpoints:
+        notes.append(
+            "No touchpoints were given: what needs them (visits, location, channel, value, satisfaction, service, "
+            "outcomes) is missing."
+        )
+    return Report(
+        start=frame.start,
+        end=frame.end,
+        previous_start=frame.start - frame.length if frame.length is not None else None,
+        known_until=frame.known_until,
+        zone=frame.zone,
+        customers=people,
+        touchpoints=touchpoints,
+        signals=signals,
+        visits=visits.figures() if touchpoints else None,
+        journeys=[one.figures(frame) for one in counts.values()],
+        marks=frame.marks(),
+        notes=notes,
+    )
