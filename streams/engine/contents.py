@@ -198,7 +198,7 @@ def _contact_ended(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
 
 def _case_resolved(p: Profile, tp: Touchpoint, t: int, _settled: int) -> int:
     contact, case = contact_of(tp)
-    for ended in {contact, case}:
+    for ended in dict.fromkeys((contact, case)):  # not a set: the order of one differs between processes
         if ended is not None:
             settle(p, CONTACT_KEY + ended, t)
     for key, held in list(p.contacts.items()):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streams.engine.contents import CONTACT_KEY
 from tests.support.engines import T0, Run, S, define, touchpoint
 
 DEFINITION = define("""
@@ -45,3 +46,14 @@ def test_an_end_closes_what_began_before_it_and_no_more(end: Any) -> None:
     assert open_contacts(first, end, again) == {"k": 3 * S}
     assert open_contacts(first, again, end) == {"k": 3 * S}
     assert open_contacts(again, end, first) == {"k": 3 * S}
+
+
+def test_what_a_solved_case_has_settled_is_stored_in_one_order_in_every_process() -> None:
+    run = Run(DEFINITION)
+    cases = [(f"contact-{n}", f"case-{n}") for n in range(20)]
+    for n, (contact, case) in enumerate(cases):
+        run.hear(touchpoint(n * S, "Case Resolved", contact_id=contact, case_id=case))
+    p = run.engine.store.get("c")
+    assert p is not None
+    settled = [key.removeprefix(CONTACT_KEY) for key in p.settled if key.startswith(CONTACT_KEY)]
+    assert settled == [name for pair in cases for name in pair]
