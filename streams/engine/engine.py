@@ -21,25 +21,13 @@ from streams.engine.routes import Route
 from streams.engine.scoring import activity
 from streams.engine.scoring.models import kept, refusal
 from streams.engine.scoring.scorer import Scorer
-from streams.engine.state import Profile, fingerprint, measure, remember, seen_key
+from streams.engine.state import PartitionRecord, Profile, fingerprint, measure, remember, seen_key
 from streams.engine.step import Step
 from streams.engine.store import Store
 from streams.engine.timers import EPSILON, anniversary
 
 UNUSED_KEPT = 200
 """Names of events that no definition uses, kept with their number."""
-
-
-class PartitionRecord(msgspec.Struct, array_like=True):
-    """The engine's own state of the partition, beside the profiles."""
-
-    watermark: int | None = None
-    start_issuing_at: int | None = None
-    importing: int = 0
-    definition: int = 0
-    unused: dict[str, int] = {}
-    waiting: int = 0
-    """Snapshots of scores that wait for their labels."""
 
 
 class Engine:

@@ -1,4 +1,4 @@
-"""The state of one profile: what is kept, in which form it is stored, and how it is bounded.
+"""The state of one profile: what is kept, in which form it is stored, and how it is bounded; and of the partition.
 
 Owns the MessagePack format of the changelog's profile records. A record is 8 bytes with the time of the profile's next
 timer (so that a restore can build its timers without decoding), one byte with the format, then the arrays below. New
@@ -177,6 +177,18 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     room: int = SHED_BYTES
     """Bytes that it may still grow before it must be measured. Whatever adds to it takes from this at least as much, so
     that it is measured in time, and always at the same touchpoint, whoever has stored or restored it in between."""
+
+
+class PartitionRecord(msgspec.Struct, array_like=True):
+    """The engine's own state of the partition, beside the profiles."""
+
+    watermark: int | None = None
+    start_issuing_at: int | None = None
+    importing: int = 0
+    definition: int = 0
+    unused: dict[str, int] = {}
+    waiting: int = 0
+    """Snapshots of scores that wait for their labels."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
