@@ -23,7 +23,7 @@ from streams.definitions.pauses import read_paused, without_overlay
 from streams.definitions.policy_checks import check_policy
 from streams.definitions.positions import MAX_BYTES, read
 from streams.definitions.reach import read_channels, settle_zones
-from streams.definitions.risks import read_expected_value, read_features, read_risks
+from streams.definitions.risks import assume_churn, read_expected_value, read_features, read_risks
 from streams.definitions.sections import (
     check_aliases,
     read_events,
@@ -94,20 +94,16 @@ def _loaded(sources: Sequence[tuple[str, str]], number: int, report: Report) -> 
         read_expected_value(table, draft, given_value)
     check_aliases(tables, draft)
     settle_zones(draft)
-    for section in (
-        read_segments,
-        read_journeys,
-        read_milestones,
-        read_features,
-        read_risks,
-        read_actions,
-        read_paused,
-    ):
+    for section in (read_segments, read_journeys, read_milestones, read_features, read_risks):
         for table in tables:
             section(table, draft)
+    assume_churn(tables, draft)
+    for table in tables:
+        read_actions(table, draft)
     given_policy: dict[str, Any] = {}
     given_weighing: dict[str, Any] = {}
     for table in tables:
+        read_paused(table, draft)
         read_contact_policy(table, draft, given_policy)
         read_arbitration(table, draft, given_weighing)
         read_changes(table, draft)

@@ -7,7 +7,7 @@ Owns reading and checking them, and the signature of a risk. What a feature is a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
@@ -17,7 +17,7 @@ from streams.definitions.cel import CelExpression
 from streams.definitions.draft import Draft
 from streams.definitions.faults import near
 from streams.definitions.matching import read_whens
-from streams.definitions.model import Band, EventRef, OwnFeature, Risk, When
+from streams.definitions.model import DAY_MS, Band, EventRef, OwnFeature, Risk, When
 from streams.definitions.pipelines import read_learning
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_name, read_number, spoken_ms
@@ -34,6 +34,8 @@ WAITING: Final = 40
 """Snapshots of a risk that wait for their label; the engine keeps no more."""
 OF_ACTIONS: Final = "action."
 """Names that begin so are those of the models of actions (``action.cart_reminder``)."""
+ASSUMED: Final = "churn"
+ASSUMED_HORIZON_MS: Final = 90 * DAY_MS
 LEAST_EVERY_MS: Final = 3_600_000
 MADE_BY_SCORES: Final = frozenset({"risk", "risk_band", "expected_value"})
 """Variables that a score sets: what a score is made of must not read them."""
@@ -80,6 +82,40 @@ def read_risks(table: Table, draft: Draft) -> None:
         risk = _risk(name, value, draft)
         if risk is not None:
             draft.risks[name] = risk
+
+
+def assume_churn(tables: Iterable[Table], draft: Draft) -> None:
+    """Where an action or a pause selects churn_risk signals and no file declares a risk: who does not buy for 90 days.
+
+    After Segment's likelihood to churn ("will not do X in N days"). The owner is warned, as it is a guess of what they
+    mean; without a purchase journey there is nothing to guess from, and the selection is a fault.
+    """
+    if draft.known("risk"):
+        return
+    goals = [journey.goal for journey in draft.journeys.values() if journey.type == "purchase"]
+    on = dict.fromkeys(ref for goal in goals for ref in goal.on)
+    sections = [section for table in tables for section in (table.take("actions"), table.take("contact_policy"))]
+    place = next((found for section in sections for found in _selected(section)), None)
+    if not on or place is None:
+        return
+    risk = Risk(ASSUMED, "without", tuple(on), ASSUMED_HORIZON_MS, features=_features(None, draft))
+    if risk.horizon_ms + risk.active_within_ms > draft.time.forget_after_ms:
+        return
+    draft.claim("risk", ASSUMED, place)
+    draft.risks[ASSUMED] = replace(risk, signature=signature(risk, draft.features))
+    spoken = ", ".join(ref.event for ref in on)
+    message = f"no risk is declared: {ASSUMED!r} is taken to be {{without: [{spoken}], horizon: 90d}}"
+    draft.report.warn(place, message, "declare it under `risks:`")
+
+
+def _selected(node: Node | None) -> Iterator[Node]:
+    """Every place that selects churn_risk signals."""
+    for key, value in [] if node is None else node.pairs:
+        if key.text == "signal" and value.text == "churn_risk":
+            yield value
+        yield from _selected(value)
+    for item in [] if node is None else node.items:
+        yield from _selected(item)
 
 
 def _risk(name: str, node: Node, draft: Draft) -> Risk | None:

@@ -106,15 +106,16 @@ def test_online_retail_is_scored_by_the_protocol_of_its_data() -> None:
 
 
 def test_reference_example(reference: str) -> None:
-    """Its only fault is that it declares no risk; with one, all of it is read."""
-    (fault,) = refused(("purchase.journey.yaml", reference))
-    assert fault == (
-        "purchase.journey.yaml:85:11: no churn_risk signal can match this: no risk is declared "
-        "(declare it under `risks:`, for example {churn: {without: Order Completed, horizon: 90d}})"
+    """All of it is read; as it declares no risk, one is taken for it, with a warning."""
+    assumed = load_texts([("purchase.journey.yaml", reference)])
+    assert assumed.warnings == (
+        "purchase.journey.yaml:85:20: no risk is declared: 'churn' is taken to be {without: [Order Completed], "
+        "horizon: 90d} (declare it under `risks:`)",
     )
     risks = "risks: {churn: {without: Order Completed, horizon: 90d}}\n"
     loaded = load_texts([("purchase.journey.yaml", reference + risks)])
     assert loaded.warnings == ()
+    assert (loaded.risks, loaded.actions) == (assumed.risks, assumed.actions)
     assert [action.name for action in loaded.actions] == [
         "payment_help", "cart_reminder", "thank_promoter", "retention_offer",
     ]  # fmt: skip
