@@ -48,6 +48,9 @@ class RunningKafka:
 LONGEST_FIRST = ("test_worker.py", "test_proof.py", "test_embedded.py", "test_readme.py", "/replay/", "/integration/")
 """Files that decide how long all takes, then everything that needs a broker: what ends last has begun early."""
 
+SHARED = ("/replay/test_online_retail",)
+"""Files of one process, because what they look at takes long to make."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
@@ -65,7 +68,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # typed as Any where the plugin is not installed
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return next((shared for shared in SHARED if shared in file), file)
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

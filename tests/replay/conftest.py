@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.contracts.outputs import Decision, Outputs, Signal, Trigger
+from streams.contracts.outputs import Decision, Example, Outputs, Signal, Trigger
 from streams.definitions.load import load_files
 from streams.tools.replay.mapping_file import load_mapping
 from streams.tools.replay.run import replay
@@ -34,6 +34,7 @@ class Replayed:
     signals: list[Signal] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
 
     def of(self, kind: str, name: str | None = None) -> list[Signal]:
         return [s for s in self.signals if s.kind == kind and (name is None or s.name == name)]
@@ -55,7 +56,7 @@ def data_file() -> Callable[[str], Path]:
     return look
 
 
-def replayed(path: Path, name: str, until_ms: int | None) -> Replayed:
+def replayed(path: Path, name: str, *, learn: bool = False) -> Replayed:
     definition = load_files([find(name, "journey")])
     found = Replayed(Summary.of(definition))
 
@@ -63,19 +64,19 @@ def replayed(path: Path, name: str, until_ms: int | None) -> Replayed:
         found.signals.extend(outputs.signals)
         found.triggers.extend(outputs.triggers)
         found.decisions.extend(outputs.decisions)
+        found.examples.extend(outputs.examples)
 
     files = open_inputs([path], [load_mapping(find(name, "mapping"))])
-    found.summary = replay(definition, merged(files), until_ms=until_ms, each=each)
+    found.summary = replay(definition, merged(files), learn=learn, each=each)
     found.summary.filtered = files[0].filtered
     return found
 
 
 @pytest.fixture(scope="session")
 def ecom(data_file: Callable[[str], Path]) -> Replayed:
-    return replayed(data_file("ecom.csv.gz"), "ecom", None)
+    return replayed(data_file("ecom.csv.gz"), "ecom")
 
 
 @pytest.fixture(scope="session")
 def online_retail(data_file: Callable[[str], Path]) -> Replayed:
-    # Until after the last deadline: half a year after the last invoice.
-    return replayed(data_file("online_retail.csv.gz"), "online_retail", 1_338_508_800_000)
+    return replayed(data_file("online_retail.csv.gz"), "online_retail", learn=True)

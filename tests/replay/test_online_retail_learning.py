@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import copy
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from msgspec.structs import replace
@@ -17,12 +18,12 @@ from msgspec.structs import replace
 from streams.contracts.outputs import Example, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files
-from streams.tools.replay.learning import RiskQuality
 from streams.tools.replay.mapping_file import load_mapping
 from streams.tools.replay.rows import Refused
 from streams.tools.replay.run import replay
 from streams.tools.replay.shipped import find
 from streams.tools.replay.sources import merged, open_inputs
+from streams.tools.replay.summary import Summary
 
 DAY = 86_400_000
 CUT = 1_303_689_600_000
@@ -33,22 +34,13 @@ def invoices(path: Path) -> Iterable[Touchpoint | Refused]:
     return merged(open_inputs([path], [load_mapping(find("online_retail", "mapping"))]))
 
 
-@pytest.fixture(scope="module")
-def learned(data_file: Callable[[str], Path]) -> tuple[RiskQuality, list[Example]]:
-    examples: list[Example] = []
-    definition = load_files([find("online_retail", "journey")])
-    summary = replay(
-        definition,
-        invoices(data_file("online_retail.csv.gz")),
-        learn=True,
-        each=lambda outputs: examples.extend(outputs.examples),
-    )
-    (quality,) = summary.risks
-    return quality, examples
+class Replayed(Protocol):
+    summary: Summary
+    examples: list[Example]
 
 
-def test_the_scores_as_given_are_better_than_the_rules(learned: tuple[RiskQuality, list[Example]]) -> None:
-    quality, _ = learned
+def test_the_scores_as_given_are_better_than_the_rules(online_retail: Replayed) -> None:
+    (quality,) = online_retail.summary.risks
     assert quality.by_prior == 0
     assert quality.tested > 20_000
     assert quality.issued.auc >= 0.745
@@ -59,8 +51,8 @@ def test_the_scores_as_given_are_better_than_the_rules(learned: tuple[RiskQualit
     assert quality.champion == "logistic"
 
 
-def test_no_label_is_learned_before_it_is_known(learned: tuple[RiskQuality, list[Example]]) -> None:
-    _, examples = learned
+def test_no_label_is_learned_before_it_is_known(online_retail: Replayed) -> None:
+    examples = online_retail.examples
     assert {e.label for e in examples} == {True, False}
     for example in examples:
         assert example.scored_at < example.matured_at <= example.scored_at + 90 * DAY
