@@ -73,7 +73,9 @@ def test_totals_are_those_of_the_replay(report: Report, ecom: Replayed) -> None:
     assert {rule.rule: rule.signals for rule in report.journeys[0].friction[1:]} == {
         rule: n for rule, n in summary.friction.items() if n
     }
-    assert whole.open == 0
+    # The replay has decided what silence after the end of the file would come to; the report does not know that yet.
+    ends = [s.time for s in ecom.signals if s.kind == "stage_left" and "touchpoints" in s.figures]
+    assert whole.open == sum(end > report.known_until for end in ends) > 0
 
 
 @pytest.mark.parametrize(("by", "column"), [("channel", "platform"), ("lifecycle", "user_lifecycle")])
@@ -122,8 +124,8 @@ def test_time_to_the_goal_is_that_of_the_clicks(report: Report, ecom: Replayed) 
     assert report.journeys[0].whole.median_to_goal_s == pytest.approx(pd.Series(seconds).median(), rel=0.02)
 
 
-def test_each_end_of_an_instance_is_a_loss_or_a_conversion(report: Report) -> None:
+def test_each_instance_is_lost_converted_or_open(report: Report) -> None:
     whole = report.journeys[0].whole
     lost = sum(stage.lost.count for stage in whole.stages)
-    assert lost + whole.conversion.count == whole.entrants
+    assert lost + whole.open + whole.conversion.count == whole.entrants
     assert Rate(whole.conversion.count, whole.entrants) == whole.conversion

@@ -20,7 +20,10 @@ COUNTING = frozenset({"customer"})
 class History:
     """All records of one customer."""
 
-    def __init__(self, customer: str, records: Sequence[Record]) -> None:
+    def __init__(self, customer: str, records: Sequence[Record], known_until: int | None = None) -> None:
+        """``known_until``: what is later has not happened. A replay that decided every open deadline at its end tells
+        what silence would come to, and nobody knows yet whether there was silence.
+        """
         self.customer = customer
         self.found: list[Found] = []
         self.choices: list[Choice] = []
@@ -29,6 +32,8 @@ class History:
         for record in records:
             if isinstance(record, Touch):
                 touches.setdefault(record.event_id, record)
+            elif known_until is not None and _time(record) > known_until:
+                continue
             elif isinstance(record, Found):
                 self.found.append(record)
             elif isinstance(record, Choice):
@@ -91,6 +96,12 @@ class History:
 
     def open_at(self, time: int) -> list[Passage]:
         return [p for p in self.passages if p.opened <= time and (p.closed is None or time <= p.closed)]
+
+
+def _time(record: Found | Choice | Life) -> int:
+    if isinstance(record, Life):
+        return record.issued_at if record.ended_at is None else record.ended_at
+    return record.time
 
 
 def _nearness(passage: Passage, time: int) -> tuple[bool, int]:

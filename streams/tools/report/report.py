@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from streams.definitions.model import Definition
+from streams.tools.report.actions import ActionCounts, ActionFigures
 from streams.tools.report.frame import Frame
 from streams.tools.report.history import History
 from streams.tools.report.journeys import JourneyCounts, JourneyFigures
@@ -31,6 +32,7 @@ class Report(msgspec.Struct):
     visits: VisitFigures | None
     """None: no touchpoints were given."""
     journeys: list[JourneyFigures]
+    actions: list[ActionFigures]
     marks: list[tuple[str, str, str]]
     """Dated changes: Monday of the week, day, title."""
     notes: list[str]
@@ -44,17 +46,19 @@ def report_of(
     *,
     journeys: Sequence[str] = (),
 ) -> Report:
-    """``journeys``: only these; empty: all."""
+    """``journeys``: only these; empty: all. Actions are not of one journey and always there."""
     wanted = [journey for journey in definition.journeys if not journeys or journey.name in journeys]
     counts = {journey.name: JourneyCounts(journey) for journey in wanted}
     visits = VisitCounts(definition.time.session_gap_ms, definition.time.session_cap_ms)
+    actions = ActionCounts(definition)
     people = touchpoints = signals = 0
     for customer, records in customers:
-        history = History(customer, records)
+        history = History(customer, records, frame.known_until)
         people += 1
         touchpoints += len(history.touches)
         signals += len(history.found)
         visits.add(history, frame)
+        actions.add(history, frame)
         for signal in history.loose_friction:
             found = counts.get(signal.journey or "")
             if found is not None:
@@ -80,6 +84,7 @@ def report_of(
         signals=signals,
         visits=visits.figures() if touchpoints else None,
         journeys=[one.figures(frame) for one in counts.values()],
+        actions=actions.figures(frame),
         marks=frame.marks(),
         notes=notes,
     )

@@ -6,8 +6,7 @@ what a journey owner asks first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -16,10 +15,9 @@ from rich.text import Text
 from streams.tools.report import words
 from streams.tools.report.journeys import JourneyFigures, JourneySlice
 from streams.tools.report.report import Report
+from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_table import SHOWN, table
 from streams.tools.report.visits import VisitFigures
-
-SHOWN: Final = 15
-"""Rows of a split; the most numerous ones."""
 
 
 def tables(report: Report) -> Iterator[RenderableType]:
@@ -29,16 +27,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
         yield _visits(report.visits)
     for journey in report.journeys:
         yield from _journey(journey)
-
-
-def table(title: str, names: Sequence[str], numbers: Sequence[str], caption: str | None = None) -> Table:
-    """Columns of names to the left, of numbers to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
-    for name in names:
-        made.add_column(name, overflow="fold")
-    for name in numbers:
-        made.add_column(name, justify="right", no_wrap=True)
-    return made
+    yield from action_tables(report.actions)
 
 
 def _head(report: Report) -> Table:

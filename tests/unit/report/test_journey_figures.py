@@ -74,6 +74,14 @@ def test_the_funnel_counts_stages_entered_passed_converted_and_lost() -> None:
     assert buying(records).whole.open == 1
 
 
+def test_what_a_replay_decided_after_the_data_end_has_not_happened() -> None:
+    """The touchpoints end a minute after the look; its hour of silence is the replay's guess."""
+    loaded = definition()
+    report = report_of(loaded, frame(loaded, days=MINUTE / DAY), by_customer(looked(0)))
+    whole = report.journeys[0].whole
+    assert (whole.open, whole.stages[0].lost) == (1, Rate(0, 1))
+
+
 def test_a_fall_back_is_no_end_and_the_way_is_counted_once() -> None:
     records: list[Record] = [
         entered("look", 0), left("look", 1, "advanced"), entered("cart", 1), left("cart", 2, "leave_when"),

@@ -1,0 +1,114 @@
+"""Actions as tables: what was issued and how it ended, what came back, uplift, warnings, harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streams.tools.report import words
+from streams.tools.report.actions import OUTCOMES, ActionFigures
+from streams.tools.report.terminal_table import table
+
+
+def action_tables(actions: Sequence[ActionFigures]) -> Iterator[RenderableType]:
+    if not actions:
+        return
+    yield Text("\nActions", style="bold underline")
+    for action in actions:
+        for reason in action.harmful:
+            yield Text(f"HARMFUL  {action.action}: {reason}", style="bold red")
+        for warning in action.warnings:
+            yield Text(f"WARNING  {action.action}: {warning}", style="bold yellow")
+    if any(action.whole.lives for action in actions):
+        yield _lives(actions)
+    if any(life.outcomes for action in actions for life in action.whole.lives):
+        yield _outcomes(actions)
+    if any(action.whole.groups for action in actions):
+        yield _uplift(actions)
+        yield _guardrails(actions)
+    if any(action.closed for action in actions):
+        yield _closed(actions)
+
+
+def _lives(actions: Sequence[ActionFigures]) -> Table:
+    before = any(action.previous is not None for action in actions)
+    numbers = ("issued", *(("previous",) if before else ()), "fulfilled", "cancelled", "expired", "open")
+    made = table("Triggers", ("action", "arm"), (*numbers, "cancelled because"))
+    for action in actions:
+        earlier = {life.arm: life.issued for life in action.previous.lives} if action.previous is not None else {}
+        for life in action.whole.lives:
+            cancelled = sum(life.cancelled.values())
+            made.add_row(
+                action.action,
+                life.arm,
+                f"{life.issued:,}",
+                *((f"{earlier.get(life.arm, 0):,}",) if before else ()),
+                words.count_of(life.fulfilled),
+                f"{cancelled:,} ({words.share(cancelled / life.issued if life.issued else None)})",
+                words.count_of(life.expired),
+                f"{life.open:,}",
+                ", ".join(f"{reason} {n:,}" for reason, n in life.cancelled.items()),
+            )
+    return made
+
+
+def _outcomes(actions: Sequence[ActionFigures]) -> Table:
+    told = [name for name in OUTCOMES if any(name in life.outcomes for one in actions for life in one.whole.lives)]
+    made = table("What came back, of the issued", ("action", "arm"), told)
+    for action in actions:
+        for life in action.whole.lives:
+            if life.outcomes:
+                rates = [life.outcomes.get(name) for name in told]
+                made.add_row(action.action, life.arm, *("" if rate is None else words.count_of(rate) for rate in rates))
+    return made
+
+
+def _uplift(actions: Sequence[ActionFigures]) -> Table:
+    caption = (
+        "Each customer once, at the first decision; goals within the attribution window. Absolute uplift and value by "
+        "customer, relative uplift by the delta method, 95 %. *: fewer than 5 conversions in a group."
+    )
+    numbers = ("customers", "not over yet", "converted", "uplift", "relative", "value", "value uplift")
+    made = table("Uplift", ("action", "group", "against"), numbers, caption)
+    for action in actions:
+        for group in action.whole.groups:
+            made.add_row(
+                action.action,
+                group.group + ("*" if group.few else ""),
+                group.against or "",
+                f"{group.units:,}",
+                f"{group.young:,}",
+                words.count_of(group.conversion),
+                words.points(group.uplift) if group.against else "",
+                words.relative(group.uplift_relative) if group.against else "",
+                words.number(group.value, 2),
+                words.amounts(group.value_uplift) if group.against else "",
+            )
+    return made
+
+
+def _guardrails(actions: Sequence[ActionFigures]) -> Table:
+    caption = (
+        "Within the attribution window. Complained: a detractor's answer, or a contact. Contacts: triggers issued to a "
+        "customer. Divided: probability of a division into groups as uneven as this one."
+    )
+    numbers = ("unsubscribed", "dismissed", "complained", "contacts", "divided")
+    made = table("Guardrails", ("action", "group"), numbers, caption)
+    for action in actions:
+        for n, group in enumerate(action.whole.groups):
+            divided = "" if n or action.sample_ratio is None else f"p = {action.sample_ratio:.2g}"
+            rates = (words.count_of(group.harm[name]) for name in ("unsubscribed", "dismissed", "complained"))
+            made.add_row(action.action, group.group, *rates, words.number(group.contacts, 2), divided)
+    return made
+
+
+def _closed(actions: Sequence[ActionFigures]) -> Table:
+    made = table("Why not: gates that closed candidates", ("action", "gates"), ("candidates",))
+    for action in actions:
+        if action.closed:
+            gates = ", ".join(f"{gate} {n:,}" for gate, n in action.closed.items())
+            made.add_row(action.action, gates, f"{sum(action.closed.values()):,}")
+    return made
