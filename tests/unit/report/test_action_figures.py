@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.tools.report.actions import ALL_ISSUED, ActionFigures, GroupCell, expected_shares
@@ -16,7 +16,7 @@ from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Life, Option, Record
 from streams.tools.report.report import report_of
 from streams.tools.report.statistics import Rate
-from streams.tools.report.units import HOLDOUT, ISSUED, Unit, units_of
+from streams.tools.report.units import HOLDOUT, ISSUED, Aftermath, Unit, units_of
 from tests.unit.report.stories import DAY, HOUR, SHOP, T, by_customer, definition, found, frame, goal, touch
 
 ACTION = (
@@ -237,16 +237,13 @@ def test_gates_say_why_not() -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1000), max_size=20), st.lists(st.floats(0, 1000), max_size=20))
 def test_groups_put_together_are_as_if_counted_together(one: list[float], other: list[float]) -> None:
     def counted(values: list[float]) -> GroupCell:
         cell = GroupCell()
         for value in values:
-            (unit,) = units([choice(0)])
-            unit.after.value = value
-            unit.after.converted = value > 500
-            cell.add(unit)
+            after = Aftermath(converted=value > 500, value=value)
+            cell.add(Unit(choice(0), "nudge", ISSUED, mature=True, after=after))
         return cell
 
     together, joined = counted(one + other), counted(one).joined(counted(other))
