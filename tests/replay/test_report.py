@@ -129,3 +129,24 @@ def test_each_instance_is_lost_converted_or_open(report: Report) -> None:
     lost = sum(stage.lost.count for stage in whole.stages)
     assert lost + whole.open + whole.conversion.count == whole.entrants
     assert Rate(whole.conversion.count, whole.entrants) == whole.conversion
+
+
+def test_retention_by_month_is_that_of_the_clicks(report: Report, clicks: pd.DataFrame) -> None:
+    month = pd.Timedelta(days=30)
+    last = clicks.time.max()
+    first = clicks.groupby("user_id").time.transform("min")
+    window = (clicks.time - first) // month
+    active = clicks.assign(window=window, cohort=first.dt.strftime("%Y-%m"), first=first)
+    people = active.groupby("user_id").agg(cohort=("cohort", "first"), first=("first", "first"))
+    for cohort in (one for one in report.cohorts if one.by == "cohort"):
+        mine = people[people.cohort == cohort.value]
+        assert cohort.customers == len(mine)
+        for k, rate in enumerate(cohort.retention):
+            over = mine.index[mine["first"] + (k + 1) * month <= last]
+            seen = active[active.user_id.isin(over) & (active.window == k)].user_id.nunique()
+            assert rate == Rate(seen, len(over))
+
+
+def test_contacts_are_those_of_the_clicks(report: Report, clicks: pd.DataFrame) -> None:
+    assert report.service is not None
+    assert report.service.whole.contacts == clicks.event.eq("support_chat").sum()

@@ -101,6 +101,7 @@ class Touch(msgspec.Struct, tag_field="kind", tag="touchpoint", gc=False, omit_d
     case_id: str | None = None
     contact_id: str | None = None
     topic: str | None = None
+    wait_ms: int | None = None
     value: float | None = None
     sentiment: float | None = None
     emotion: str | None = None
@@ -175,6 +176,7 @@ def of_touchpoint(tp: Touchpoint, definition: Definition, by: tuple[str, ...] = 
         case_id=tp.case_id,
         contact_id=tp.contact_id,
         topic=tp.topic,
+        wait_ms=tp.wait_ms,
         value=tp.value,
         sentiment=_sentiment(tp, definition),
         emotion=tp.emotion,

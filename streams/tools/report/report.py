@@ -11,10 +11,13 @@ import msgspec
 
 from streams.definitions.model import Definition
 from streams.tools.report.actions import ActionCounts, ActionFigures
+from streams.tools.report.cohorts import CohortCounts, CohortFigures
+from streams.tools.report.feelings import FeelingCounts, FeelingFigures
 from streams.tools.report.frame import Frame
 from streams.tools.report.history import History
 from streams.tools.report.journeys import JourneyCounts, JourneyFigures
 from streams.tools.report.records import Record
+from streams.tools.report.service import ServiceCounts, ServiceFigures
 from streams.tools.report.visits import VisitCounts, VisitFigures
 
 
@@ -33,6 +36,9 @@ class Report(msgspec.Struct):
     """None: no touchpoints were given."""
     journeys: list[JourneyFigures]
     actions: list[ActionFigures]
+    feelings: FeelingFigures | None
+    service: ServiceFigures | None
+    cohorts: list[CohortFigures]
     marks: list[tuple[str, str, str]]
     """Dated changes: Monday of the week, day, title."""
     notes: list[str]
@@ -51,6 +57,7 @@ def report_of(
     counts = {journey.name: JourneyCounts(journey) for journey in wanted}
     visits = VisitCounts(definition.time.session_gap_ms, definition.time.session_cap_ms)
     actions = ActionCounts(definition)
+    feelings, service, cohorts = FeelingCounts(), ServiceCounts(), CohortCounts(frame.zone)
     people = touchpoints = signals = 0
     for customer, records in customers:
         history = History(customer, records, frame.known_until)
@@ -58,7 +65,8 @@ def report_of(
         touchpoints += len(history.touches)
         signals += len(history.found)
         visits.add(history, frame)
-        actions.add(history, frame)
+        for section in (actions, feelings, service, cohorts):
+            section.add(history, frame)
         for signal in history.loose_friction:
             found = counts.get(signal.journey or "")
             if found is not None:
@@ -85,6 +93,9 @@ def report_of(
         visits=visits.figures() if touchpoints else None,
         journeys=[one.figures(frame) for one in counts.values()],
         actions=actions.figures(frame),
+        feelings=feelings.figures(frame) if touchpoints else None,
+        service=service.figures(frame) if touchpoints else None,
+        cohorts=cohorts.figures() if touchpoints else [],
         marks=frame.marks(),
         notes=notes,
     )

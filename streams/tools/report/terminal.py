@@ -16,6 +16,7 @@ from streams.tools.report import words
 from streams.tools.report.journeys import JourneyFigures, JourneySlice
 from streams.tools.report.report import Report
 from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
 from streams.tools.report.terminal_table import SHOWN, table
 from streams.tools.report.visits import VisitFigures
 
@@ -28,6 +29,11 @@ def tables(report: Report) -> Iterator[RenderableType]:
     for journey in report.journeys:
         yield from _journey(journey)
     yield from action_tables(report.actions)
+    if report.feelings is not None:
+        yield from feeling_tables(report.feelings)
+    if report.service is not None:
+        yield from service_tables(report.service)
+    yield from cohort_tables(report.cohorts)
 
 
 def _head(report: Report) -> Table:

@@ -55,11 +55,11 @@ def entered(stage: str, at: int, customer: str = "ada", **fields: Any) -> Found:
 
 
 def left(
-    stage: str, at: int, reason: str, customer: str = "ada", touchpoints: int | None = None, s: float = 0
+    stage: str, at: int, reason: str, customer: str = "ada", touchpoints: int | None = None, s: float = 0, **fields: Any
 ) -> Found:
     """``touchpoints``: it is the end of the instance."""
     figures = {"seconds": s} | ({"touchpoints": float(touchpoints)} if touchpoints is not None else {})
-    return found("stage_left", at, stage, customer, stage=stage, reason=reason, figures=figures)
+    return found("stage_left", at, stage, customer, stage=stage, reason=reason, figures=figures, **fields)
 
 
 def goal(at: int, customer: str = "ada", evidence: Sequence[str] = (), **figures: float) -> Found:
