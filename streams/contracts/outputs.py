@@ -82,10 +82,10 @@ class Trigger(msgspec.Struct, gc=False):
     purpose: str
     channel: str
     issued_at: int
-    """Time of the causing signal (ms)."""
+    """Time of the causing signal (ms); of one that was held, or a sequence's later step, when it was released."""
     expires_at: int
     end_reason: str | None = None
-    """late, goal_reached, cancel_on, replaced, consent or definition."""
+    """late, goal_reached, cancel_on, replaced, consent, definition or guardrail."""
     ended_at: int | None = None
     replaced_by: str | None = None
     customer_id: str | None = None
@@ -118,19 +118,33 @@ class Trigger(msgspec.Struct, gc=False):
     definition: int = 0
     model: str | None = None
     test: bool = False
+    step: int = 0
+    """Of a sequence, from 0."""
+    outcome: str | None = None
+    """The newest that was heard of it, with its time and how it was matched: trigger_id, external (campaign or
+    dispatch) or validity (the only trigger of the customer that is valid on the channel)."""
+    outcome_at: int | None = None
+    outcome_match: str | None = None
 
 
 class Candidate(msgspec.Struct, gc=False):
     action: str
     closed_by: str | None = None
-    """Gate that closed it: paused, eligibility, value, channel, already_open, slot (another trigger is open on that
-    channel and worth as much), limit (20 are open), lower_value (than the chosen candidate); None: it passed."""
+    """Gate that closed it (docs/decisions.md lists them); lower_value: another one has a higher priority; not_drawn:
+    the draw took another one; None: it was chosen."""
     channel: str | None = None
     p: float | None = None
     c: float | None = None
     v: float | None = None
     l: float | None = None  # noqa: E741 - P x C x V x L is the field's notation
     propensity: float | None = None
+    """Probability that the policy chooses it in this decision; None: a gate closed it."""
+    priority: float | None = None
+    """P x C x V x L, with the mean of P."""
+    model: str | None = None
+    """What P is from: name@version of the action's model, or prior."""
+    signal_id: str | None = None
+    """The signal that asked for it, where it is another one than the decision's."""
 
 
 class Decision(msgspec.Struct, gc=False):
@@ -140,10 +154,12 @@ class Decision(msgspec.Struct, gc=False):
     customer: str
     time: int
     outcome: str
-    """issued, none."""
+    """issued; held_out (the customer is in a holdout: the choice is only noted, its trigger_id is in no other topic);
+    held (decided anew when the gate opens); none."""
     reason: str
-    """issued, warm_up, stale, or the gate that closed the best candidate."""
+    """issued, holdout, warm_up, stale, session_over, too_large, or the gate that closed the best candidate."""
     signal_id: str
+    """The first of those that asked for it; the id derives from it."""
     journey: str | None = None
     instance: str | None = None
     candidates: list[Candidate] = []
@@ -151,8 +167,24 @@ class Decision(msgspec.Struct, gc=False):
     trigger_id: str | None = None
     channel: str | None = None
     draw: float | None = None
+    """The uniform number in [0, 1) that chose; None: nothing was drawn."""
     definition: int = 0
     model: str | None = None
+    """Of the chosen candidate."""
+    experiment: str | None = None
+    arm: str | None = None
+    step: int = 0
+    """Of a sequence, from 0."""
+    value: float | None = None
+    """V of the chosen candidate."""
+    propensity: float | None = None
+    """Probability with which the chosen candidate was chosen; 1 where nothing was drawn."""
+    signals: list[str] = []
+    """signal_id of all that were arbitrated together, where there are several."""
+    held_until: int | None = None
+    """held: when it is decided anew."""
+    tries: int = 0
+    """How often it had been held before."""
 
 
 class OpenStage(msgspec.Struct, gc=False):
@@ -212,6 +244,7 @@ class Example(msgspec.Struct, gc=False):
     example_id: str
     customer: str
     risk: str
+    """Name of the risk; of a contact's success ``action.<name>``."""
     signature: str
     """Of the risk's definition; examples of another one are not learned together."""
     scored_at: int
@@ -227,17 +260,19 @@ class Example(msgspec.Struct, gc=False):
     """name@version, prior or rule."""
     historical: bool = False
     definition: int = 0
+    outcomes: list[str] = []
+    """action.<name>: what was heard of the contact until then, and ``complained``."""
 
 
 class Model(msgspec.Struct, gc=False):
     """A snapshot of a model: plain numbers for a linear one, signed bytes for any other."""
 
     name: str
-    """The risk."""
+    """The risk, or ``action.<name>``."""
     version: int
     signature: str
     form: str
-    """linear or river."""
+    """linear, river or beta."""
     algorithm: str
     """Name of the pipeline."""
     features: list[str] = []
@@ -264,6 +299,12 @@ class Model(msgspec.Struct, gc=False):
     """Event time of the newest label learned from."""
     evaluation: dict[str, float] = {}
     definition: int = 0
+    positives: float = 0.0
+    """beta: contacts that were a success,"""
+    negatives: float = 0.0
+    """and those that were none."""
+    paused: bool = False
+    """beta: a guardrail of the action is broken."""
 
 
 class JournalLine(msgspec.Struct, gc=False):
@@ -306,6 +347,20 @@ class Counts(msgspec.Struct, gc=False):
     """Scores that became no example, because 40 of the risk were waiting for their labels."""
     labels_censored: int = 0
     """Scores whose label will never be known: the profile, the risk or the log ended first."""
+    contacts_censored: int = 0
+    """Contacts whose success will never be known: they were given back, or their action, customer or log ended."""
+    outcomes_matched: int = 0
+    """Without trigger_id, and still told to one trigger."""
+    outcomes_ambiguous: int = 0
+    """Without trigger_id, and several triggers could be meant: told to none."""
+    outcomes_unknown: int = 0
+    """Of a trigger that is not this customer's, or has been forgotten."""
+    outcomes_repeated: int = 0
+    """Heard of that trigger before."""
+    outcomes_early: int = 0
+    """From before the trigger was issued."""
+    held_full: int = 0
+    """Decisions that were not held because too many were waiting."""
 
 
 class Outputs(msgspec.Struct, gc=False):

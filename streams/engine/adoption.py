@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from streams.definitions.model import Stalled
-from streams.engine import actions, deadlines, facts, journeys
+from streams.engine import actions, application, deadlines, facts, journeys
+from streams.engine.decisions import holding, success
+from streams.engine.due import Due
 from streams.engine.plan import SEPARATOR, Plan
 from streams.engine.scoring import scores
 from streams.engine.state import NEVER
@@ -80,7 +82,25 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
         if plan is None or plan.action.paused:
             actions.end(step, issued, "cancelled", "definition", step.t)
             changed = True
+    if p.dealings is not None:
+        changed = holding.adopt(p, new) or changed
+        changed = success.adopt(step, new) or changed
     return changed or bool(step.found)
+
+
+def withdraw_action(step: Step, due: Due, action: str) -> None:
+    """A guardrail has paused the action: what is open of it ends, whoever has it."""
+    for p, cold in due.store.everyone():
+        step.begin(p, step.watermark or p.last_seen, "", None)
+        found = [issued for issued in p.triggers if issued.trigger.action == action]
+        for issued in found:
+            actions.end(step, issued, "cancelled", "guardrail", step.t)
+        if found:
+            application.conclude(step, scored=False)
+            due.recount(p)
+            due.store.touched[p.id] = p
+        elif cold:
+            due.store.cool(p)
 
 
 def _windows(step: Step, old: Plan, new: Plan) -> bool:

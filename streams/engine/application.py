@@ -1,7 +1,7 @@
 """Applying one touchpoint: what it tells about the customer, then the rules in their order, then what follows.
 
 Owns that order: facts, withdrawals of open triggers, counts and sequences, stages and goals, absences, segments; at the
-end the signals found are published and decided on, when all of the state has moved.
+end the signals found are published, and decided on together, when all of the state has moved.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 from streams.contracts.outputs import LastTouchpoint
 from streams.contracts.touchpoint import AGENT, Touchpoint
 from streams.engine import actions, contents, deadlines, facts, friction, journeys, segments
+from streams.engine.decisions import choice, contacts, holding, success
+from streams.engine.decisions.plan import pauses
+from streams.engine.plan import selects
 from streams.engine.routes import Route
 from streams.engine.scoring import activity, labels, scores
 from streams.engine.state import CHANNEL, TRAIL, Profile, set_last
@@ -28,6 +31,8 @@ def learn(step: Step, route: Route) -> None:
         step.dirty |= bits
         if bits & facts.CONTACTS:
             step.view = True
+            if step.p.dealings is not None and route.event == "Contact Started":
+                success.complained(step)
     if tp.locale is not None:
         set_last(p, "locale", tp.locale[:32], t)
         step.dirty |= facts.PLACE
@@ -53,6 +58,11 @@ def run_rules(step: Step, route: Route) -> None:
     if route.has_goals or step.goals:
         step.goals.clear()
         journeys.find_goals(step, route)
+    if p.dealings is not None:
+        if step.goals and p.dealings.waiting:
+            success.reached(step)
+        if p.dealings.held and (step.goals or route.cancels):
+            holding.withdraw(step, route, step.goals)
     if p.triggers:
         actions.withdraw(step, route, progress(step, route))
     if route.counts or route.sequences or route.presets:
@@ -114,6 +124,9 @@ def conclude(step: Step, *, scored: bool = True) -> None:
             _conclude_scored(step)
         else:
             _publish(step)
+        if step.wanting:
+            choice.decide(step, step.wanting)
+            step.wanting.clear()
     if step.view:
         step.out.customers[p.id] = view(p, step.t, step.trail(), step.plan.scoring.first)
         step.view = False
@@ -123,7 +136,12 @@ def _publish(step: Step) -> None:
     for signal, due in step.found:
         step.out.signals.append(signal)
         if signal.kind in step.plan.by_kind:
-            actions.decide(step, signal, due)
+            step.wanting.append((signal, due))
+        if signal.kind == "satisfaction" and signal.name == "detractor" and step.p.dealings is not None:
+            success.complained(step)
+        if signal.kind in step.plan.policy.pausing:
+            for key, until in pauses(step.plan.policy, signal, selects):
+                contacts.pause(step.p, key, until)
     step.found.clear()
 
 
@@ -156,6 +174,7 @@ def forget(step: Step) -> None:
         actions.expire(step, issued, step.t)
     for risk in p.risks.values():
         labels.censor(step, risk)
+    success.censor(step)
     step.out.counts.evicted += 1
     step.out.customers[p.id] = None
 

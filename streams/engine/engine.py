@@ -13,13 +13,16 @@ import msgspec
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import actions, adoption, application, clock, satisfaction, sessions
+from streams.engine import adoption, application, clock, satisfaction, sessions
 from streams.engine.admission import misrouted
+from streams.engine.decisions import outcomes
+from streams.engine.decisions.arbitration import ActionModel
+from streams.engine.decisions.shares import Shares
 from streams.engine.due import Due
 from streams.engine.plan import Plan
 from streams.engine.routes import Route
 from streams.engine.scoring import activity
-from streams.engine.scoring.models import kept, refusal
+from streams.engine.scoring.models import kept, kept_of_actions, refusal, refusal_of_action
 from streams.engine.scoring.scorer import Scorer
 from streams.engine.state import PartitionRecord, Profile, fingerprint, measure, remember, seen_key
 from streams.engine.step import Step
@@ -52,6 +55,7 @@ class Engine:
         self._expected_stale: set[str] = set()
         self._step = Step(self.plan)
         self._step.stale_ids = self._expected_stale
+        self._step.shares = Shares(partition, partitions)
         self._due = Due(self._step, self.store)
         self._step.start_issuing_at = start_issuing_at
 
@@ -102,8 +106,9 @@ class Engine:
 
     @property
     def models(self) -> dict[str, str]:
-        """Risk -> name@version of the model that scores it; risks that have none yet are left out."""
-        return {name: scorer.key for name, scorer in self._step.models.items()}
+        """Risk (or ``action.<name>``) -> name@version of the model in use; what has none yet is left out."""
+        models = {name: scorer.key for name, scorer in self._step.models.items()}
+        return models | {model.risk: model.key for model in self._step.action_models.values()}
 
     def expect_stale(self, trigger_ids: Iterable[str]) -> None:
         """A replay: these were decided stale when it was live."""
@@ -230,31 +235,46 @@ class Engine:
         self.plan = self._step.plan = Plan(definition)
         self._step.facts.time = self.plan.time
         self._step.models = kept(self.plan, self._step.models)
+        self._step.action_models = kept_of_actions(self.plan, self._step.action_models)
+        self._step.shares.keep(set(self.plan.policy.channels), set(self.plan.actions))
         if definition.digest != old.definition.digest:
-            for profile_id in sorted([*self.store.hot, *self.store.cold], key=str.encode):
-                stored = profile_id in self.store.cold
-                p = self.store.get(profile_id)
-                assert p is not None  # noqa: S101
+            for p, stored in self.store.everyone():
                 self._step.begin(p, self.watermark or p.last_seen, "", None)
                 known = p.next_due
                 changed = adoption.adopt(self._step, old, self.plan)
                 application.conclude(self._step, scored=False)
                 if self._due.recount(p) < known or changed:
-                    self.store.touched[profile_id] = p
+                    self.store.touched[p.id] = p
                 elif stored:
                     self.store.cool(p)
         return self._end()
 
     def adopt_model(self, scorer: Scorer) -> Outputs:
-        """Score one risk by another model from the next score on, between two batches.
+        """Use another model of one risk, or of one action's success, from the next score or decision on, between two
+        batches.
 
-        Raises ``ModelRefused`` where it was made for another definition of the risk.
+        Raises ``ModelRefused`` where it was made for another definition of the risk or action.
         """
+        if isinstance(scorer, ActionModel):
+            return self._adopt_action_model(scorer)
         refused = refusal(self.plan, scorer)
         if refused is not None:
             raise refused
         self._step.models[scorer.risk] = scorer
         return self._begin(None)
+
+    def _adopt_action_model(self, model: ActionModel) -> Outputs:
+        refused = refusal_of_action(self.plan, model)
+        if refused is not None:
+            raise refused
+        action = self.plan.policy.action_of[model.risk]
+        before = self._step.action_models.get(action)
+        self._step.action_models[action] = model
+        out = self._begin(None)
+        rules = self.plan.actions[action].action.guardrails
+        if model.paused and rules is not None and rules.pause and not (before is not None and before.paused):
+            adoption.withdraw_action(self._step, self._due, action)
+        return out
 
     # -- what is stored ----------------------------------------------------------------------------------------------
 
@@ -271,6 +291,7 @@ class Engine:
                 self.plan.number,
                 self._unused,
                 self.store.count(),
+                self._step.shares.used,
             )
         )
 
@@ -284,6 +305,7 @@ class Engine:
             self._import_marks = record.importing
             self._unused = record.unused
             self.store.waiting = record.waiting
+            self._step.shares.used = record.used
         self._step.watermark = self.watermark or 0
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -362,8 +384,8 @@ class Engine:
             application.run_rules(step, route)
         elif p.open:
             application.run_unnamed(step)
-        if tp.outcome is not None and p.triggers:
-            actions.hear(step)
+        if tp.outcome is not None or route.message:
+            outcomes.hear(step)
         if tp.score is not None or tp.sentiment is not None or tp.emotion is not None:
             satisfaction.observe(step, tp)
         application.regroup(step)

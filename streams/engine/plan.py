@@ -28,6 +28,8 @@ from streams.definitions.model import (
 )
 from streams.engine import facts
 from streams.engine.contents import HANDLED
+from streams.engine.decisions.contacts import MESSAGE
+from streams.engine.decisions.plan import PolicyPlan
 from streams.engine.detectors.clicks import PRESETS, ClickPreset
 from streams.engine.routes import (
     ActionPlan,
@@ -75,6 +77,7 @@ class Plan:
             a.name: ActionPlan(a, n, tuple(self.channel(c) for c in a.channels))
             for n, a in enumerate(definition.actions)
         }
+        self.policy = PolicyPlan(definition, self.channel)
         self.by_kind: dict[str, tuple[tuple[ActionPlan, When], ...]] = {}
         self._candidates: dict[tuple[str | None, ...], tuple[ActionPlan, ...]] = {}
         self.anniversaries = tuple(m.name for m in definition.milestones if m.anniversary_of is not None)
@@ -244,6 +247,9 @@ class Plan:
                 route = self._route(ref.event) if risk.without else self._named(ref)
                 route.known = True
                 route.decides += ((risk, _condition(ref)),)
+        if self.policy.counts_messages:
+            route = self._route(MESSAGE)
+            route.named = route.message = True
         if self.scoring.reads & facts.ORDERS:
             self._route("Order Cancelled").named = True
 
@@ -290,6 +296,13 @@ def _condition(ref: EventRef) -> Condition | None:
 
 
 def _expressions(action: Action) -> Iterable[Expression]:
-    for candidate in (action.value, action.eligible, *action.content.values()):
+    contents = [*action.content.values()]
+    for step in action.steps:
+        contents += step.content.values()
+    if action.experiment is not None:
+        for arm in action.experiment.arms:
+            contents += arm.content.values()
+    conditions = (action.value, action.weight, action.eligible, action.applicable, action.suitable)
+    for candidate in (*conditions, *contents):
         if candidate is not None and hasattr(candidate, "uses"):
             yield candidate

@@ -146,6 +146,8 @@ class Route:
     cancels: dict[str, tuple[Condition | None, ...]] = field(default_factory=dict)
     """Action -> conditions under which this event withdraws its trigger."""
     has_goals: bool = False
+    message: bool = False
+    """Somebody's message to the customer, which counts against contact limits."""
     kind: str = OTHER
     """Kind of touchpoint, for the features of risks."""
     decides: tuple[tuple[RiskPlan, Condition | None], ...] = ()

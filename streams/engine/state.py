@@ -15,6 +15,8 @@ import msgspec
 
 from streams.contracts.outputs import LastTouchpoint, Trigger
 from streams.contracts.touchpoint import Touchpoint
+from streams.engine.decisions.shares import Used
+from streams.engine.decisions.state import Dealings
 from streams.engine.scoring.state import Activity, RiskState
 
 FORMAT: Final = 1
@@ -96,6 +98,13 @@ class Issued(msgspec.Struct, array_like=True, gc=False):
     session_end: bool = False
     reached_at: int = -1
     """When it first reached the customer; -1: not that it is known."""
+    ghost: bool = False
+    """Of a customer in a holdout: nobody is told."""
+    told: int = 0
+    """Outcomes heard, as bits."""
+    step: int = 0
+    match: str = ""
+    """How the newest outcome was matched; empty: by trigger_id."""
 
 
 class Profile(msgspec.Struct, array_like=True, gc=False):
@@ -177,6 +186,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     room: int = SHED_BYTES
     """Bytes that it may still grow before it must be measured. Whatever adds to it takes from this at least as much, so
     that it is measured in time, and always at the same touchpoint, whoever has stored or restored it in between."""
+    dealings: Dealings | None = None
+    """Begins with the first contact."""
 
 
 class PartitionRecord(msgspec.Struct, array_like=True):
@@ -189,6 +200,8 @@ class PartitionRecord(msgspec.Struct, array_like=True):
     unused: dict[str, int] = {}
     waiting: int = 0
     """Snapshots of scores that wait for their labels."""
+    used: Used = msgspec.field(default_factory=Used)
+    """Of capacities and budgets."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -229,23 +242,27 @@ def _shed(p: Profile) -> tuple[int, int]:
     """(size, pieces dropped): nothing if it is small enough, else until it is, as far as it can be.
 
     Order: the older half of the trail, then of the snapshots that wait for labels (those of the risk with most first),
-    then of the ids for deduplication, then windows, once-per contents and so on, newest kept. Open instances, their
-    deadlines and triggers are never dropped.
+    then of the contacts that wait for theirs, then of the ids for deduplication, then windows, once-per contents and so
+    on, newest kept; last contacts (limits that would count what was dropped are taken for used up) and held decisions.
+    Open instances, their deadlines and triggers are never dropped.
     """
     size = len(encode(p))
     dropped = 0
     waiting = [risk.waiting for risk in p.risks.values()]
+    known = p.dealings if p.dealings is not None else Dealings()
     while size > SHED_BYTES:
         parts: tuple[dict[Any, Any] | list[Any], ...] = (
-            p.trail, *sorted(waiting, key=len, reverse=True), p.seen, p.windows, *p.windows.values(), p.once, p.settled,
-            p.clicks, p.traits, p.cart, p.last, p.cooling, p.absences, *p.pending.values(), p.contacts,
-            *[inst.channels for inst in p.open.values()],
+            p.trail, *sorted(waiting, key=len, reverse=True), known.waiting, p.seen, p.windows,
+            *p.windows.values(), p.once, p.settled, p.clicks, p.traits, p.cart, p.last, p.cooling, p.absences,
+            *p.pending.values(), p.contacts, *[inst.channels for inst in p.open.values()], known.contacts, known.held,
         )  # fmt: skip
         part = next((kept for kept in parts if len(kept) > 1), None)
         if part is None:
             break
         half = len(part) // 2
-        if isinstance(part, list):
+        if part is known.contacts:
+            known.forget(half)
+        elif isinstance(part, list):
             del part[:half]
         else:
             for key in list(part)[:half]:
@@ -255,7 +272,14 @@ def _shed(p: Profile) -> tuple[int, int]:
     if dropped:
         for risk in p.risks.values():
             risk.matures = min((snapshot.until for snapshot in risk.waiting), default=0)
+        if p.dealings is not None:
+            p.dealings.recount()
     return size, dropped
+
+
+def size_of(kept: msgspec.Struct) -> int:
+    """Bytes that it takes in a record."""
+    return len(_encoder.encode(kept))
 
 
 def weight(trigger: Trigger) -> int:

@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
 from streams.contracts.touchpoint import Touchpoint
+from streams.engine.decisions.arbitration import ActionModel
+from streams.engine.decisions.shares import Shares
 from streams.engine.facts import Facts
 from streams.engine.plan import SEPARATOR, Plan
 from streams.engine.routes import Condition
@@ -21,6 +23,7 @@ _NO_TOUCHPOINT = Touchpoint(event_id="", type="", occurred_at=0)
 
 class Step:
     __slots__ = (
+        "action_models",
         "armed",
         "cause",
         "counting",
@@ -35,11 +38,13 @@ class Step:
         "out",
         "p",
         "plan",
+        "shares",
         "stale_ids",
         "start_issuing_at",
         "t",
         "tp",
         "view",
+        "wanting",
         "watermark",
     )
 
@@ -70,6 +75,11 @@ class Step:
         self.facts = Facts(plan.time)
         self.models: dict[str, Scorer] = {}
         """Risk -> the model in use; a risk without one is scored by its prior."""
+        self.action_models: dict[str, ActionModel] = {}
+        """Action -> what has been learned of its success."""
+        self.shares = Shares()
+        self.wanting: list[tuple[Signal, int]] = []
+        """Signals of this step that actions select, as in ``found``: decided together when all is known."""
         self.draining = False
         """The log has ended: silence after it means nothing, so nobody is scored and labels stay unknown."""
 

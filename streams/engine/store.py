@@ -6,6 +6,7 @@ touched for long costs its encoded bytes only; a restore decodes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
@@ -49,6 +50,14 @@ class Store:
             if p.risks:
                 self._counted[profile_id] = _waiting(p)
         return p
+
+    def everyone(self) -> Iterator[tuple[Profile, bool]]:
+        """Each profile, by its id, and whether it was kept as bytes."""
+        for profile_id in sorted([*self.hot, *self.cold], key=str.encode):
+            cold = profile_id in self.cold
+            p = self.get(profile_id)
+            if p is not None:
+                yield p, cold
 
     def add(self, p: Profile) -> None:
         self.hot[p.id] = p

@@ -1,8 +1,8 @@
 """Timers of a profile: which one is next, and what happens when it is due (semantics, rule 6).
 
 Owns the order: by due time; at one instant a session ends first, then deadlines in the order of the definition, then
-expiries, milestones of time, ends of labels, scores, and forgetting. Timers live in the profile; nothing here is stored
-beside it.
+expiries, held decisions, milestones of time, ends of labels, scores, and forgetting. Timers live in the profile;
+nothing here is stored beside it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from streams.definitions.model import DAY_MS
 from streams.engine import actions, deadlines, friction, journeys, sessions
+from streams.engine.decisions import choice, holding, success
 from streams.engine.plan import SEPARATOR, Plan
 from streams.engine.routes import Route
 from streams.engine.scoring import labels, scores
 from streams.engine.state import NEVER, Instance, Issued, Profile
 from streams.engine.step import Step
 
-SESSION, DEADLINE, INSTANCE, EXPIRY, ANNIVERSARY, LABEL, SCORE, FORGET = range(8)
+SESSION, DEADLINE, INSTANCE, EXPIRY, HELD, ANNIVERSARY, LABEL, SCORE, FORGET = range(9)
 """Order at one instant."""
 EPOCH: Final = date(1970, 1, 1)
 
@@ -29,7 +30,8 @@ class Timer(NamedTuple):
     rank: int
     order: int
     what: str
-    """session, abandonment, stalled, absence, click, instance, trigger, anniversary, label, score, forget."""
+    """session, abandonment, stalled, absence, click, instance, trigger, held, anniversary, label, success, score,
+    forget."""
     key: str
 
 
@@ -71,6 +73,8 @@ def next_due(step: Step, p: Profile) -> int:
             due = risk.matures
         if risk.due and risk.due < due:
             due = risk.due
+    if p.dealings is not None and p.dealings.due < due:
+        due = p.dealings.due
     return due
 
 
@@ -110,6 +114,10 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
         due = sessions.end_of(step, p) if issued.session_end else trigger.expires_at
         if best is None or due <= best.due:
             best = _earlier(best, Timer(due, EXPIRY, n, "trigger", trigger.trigger_id))
+    if p.dealings is not None:
+        for n, held in enumerate(p.dealings.held):
+            if (only is None or holding.named(held, only)) and (best is None or held.due <= best.due):
+                best = _earlier(best, Timer(held.due, HELD, n, "held", ""))
     if only is None and calendar:
         # Far away mostly, so they are looked at when there is something nearer to compare with.
         for name in plan.anniversaries:
@@ -121,6 +129,10 @@ def next_timer(step: Step, p: Profile, only: Route | None = None, *, calendar: b
                 best = _earlier(best, Timer(risk.matures, LABEL, n, "label", name))
             if risk.due and (best is None or risk.due <= best.due):
                 best = _earlier(best, Timer(risk.due, SCORE, n, "score", name))
+        if p.dealings is not None and p.dealings.waiting:
+            due = min(waiting.until for waiting in p.dealings.waiting)
+            if best is None or due <= best.due:
+                best = _earlier(best, Timer(due, LABEL, len(p.risks), "success", ""))
         due = p.last_seen + plan.time.forget_after_ms
         if best is None or due < best.due:
             best = Timer(due, FORGET, 0, "forget", "")
@@ -184,6 +196,13 @@ def fire(step: Step, timer: Timer) -> None:
             labels.censor(step, p.risks[timer.key], due)
         else:
             labels.mature(step, step.plan.risks[timer.key], p.risks[timer.key])
+    elif what == "held":
+        choice.release(step, holding.take(p, timer.order))
+    elif what == "success":
+        if step.draining:
+            success.censor(step, due)
+        else:
+            success.mature(step, due)
     elif what == "score":
         if step.draining:
             scores.skip(step, p.risks[timer.key])

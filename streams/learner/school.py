@@ -1,4 +1,4 @@
-"""All learners of one application, one for each risk of its definition.
+"""All learners of one application, one for each risk and each action of its definition.
 
 Owns which learner an example belongs to and what becomes of the learners when the definition changes.
 """
@@ -9,14 +9,16 @@ from collections.abc import Mapping
 
 from streams.contracts.outputs import Example, Model
 from streams.definitions.model import Definition
+from streams.engine.decisions.plan import MODEL_PREFIX
 from streams.learner.learner import Learner
+from streams.learner.success import SuccessLearner
 
 
 class School:
     def __init__(self, key: bytes) -> None:
         """``key`` signs models and state."""
-        self.learners: dict[str, Learner] = {}
-        """Risk -> its learner, in the definition's order."""
+        self.learners: dict[str, Learner | SuccessLearner] = {}
+        """Risk, or ``action.<name>`` -> its learner, in the definition's order."""
         self.unknown = 0
         """Examples of risks that the definition does not have."""
         self._key = key
@@ -29,12 +31,29 @@ class School:
         """
         held = self.learners
         self._versions |= {name: learner.version for name, learner in held.items()}
-        self.learners = {
-            risk.name: held[risk.name].adopt(risk, definition.number)
-            if risk.name in held
-            else Learner(risk, definition.number, self._key, version=self._versions.get(risk.name, 0))
-            for risk in definition.risks
-        }
+        self.learners = {}
+        for risk in definition.risks:
+            known = held.get(risk.name)
+            self.learners[risk.name] = (
+                known.adopt(risk, definition.number)
+                if isinstance(known, Learner)
+                else Learner(risk, definition.number, self._key, version=self._versions.get(risk.name, 0))
+            )
+        for action in definition.actions:
+            name = MODEL_PREFIX + action.name
+            known = held.get(name)
+            self.learners[name] = (
+                known.adopt(action, definition)
+                if isinstance(known, SuccessLearner)
+                else SuccessLearner(action, definition, self._key, version=self._versions.get(name, 0))
+            )
+
+    def of_risk(self, name: str) -> Learner:
+        """Raises ``KeyError`` where the definition has no such risk."""
+        found = self.learners[name]
+        if not isinstance(found, Learner):
+            raise KeyError(name)
+        return found
 
     def learn(self, example: Example) -> list[Model]:
         """One example to the learner that it belongs to."""
@@ -66,4 +85,12 @@ class School:
                 Learner(risk, definition.number, self._key, version=self._versions.get(risk.name, 0))
                 if data is None
                 else Learner.load(risk, definition.number, data, self._key)
+            )
+        for action in definition.actions:
+            name = MODEL_PREFIX + action.name
+            data = states.get(name)
+            self.learners[name] = (
+                SuccessLearner(action, definition, self._key, version=self._versions.get(name, 0))
+                if data is None
+                else SuccessLearner.load(action, definition, data, self._key)
             )

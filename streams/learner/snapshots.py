@@ -16,13 +16,16 @@ import msgspec
 
 from streams.contracts.outputs import Model
 from streams.contracts.topics import MODEL_MAX_BYTES
+from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.scoring.scorer import LinearScorer, ModelRefused, Scorer
 
 BODY_MAX_BYTES: Final = MODEL_MAX_BYTES - 256 * 1024
 """The rest of the record and what Kafka adds fit beside it."""
 SHORTEST_KEY: Final = 16
 """Bytes of a key worth the name."""
-DOUBLES: Final = frozenset({"intercept", "slope", "shift", "base_rate"})
+DOUBLES: Final = frozenset({"intercept", "slope", "shift", "base_rate", "positives", "negatives"})
+LATER: Final = {"positives": 0.0, "negatives": 0.0, "paused": False}
+"""Fields that the contract was given later, with their defaults."""
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -43,6 +46,9 @@ def mac(model: Model, key: bytes) -> bytes:
     """HMAC-SHA256 over every field but ``mac`` itself. Numbers count by value: an integer is signed as the double that
     the contract makes of it."""
     fields = {name: _plain(name, getattr(model, name)) for name in Model.__struct_fields__ if name != "mac"}
+    for name, default in LATER.items():
+        if fields[name] == default:  # as it was signed before there was such a field
+            del fields[name]
     return hmac.digest(checked(key), b"journey model 1\0" + _encode(fields), sha256)
 
 
@@ -79,6 +85,12 @@ def scorer_of(model: Model, key: bytes | None) -> Scorer:
             raise ModelRefused("tampered", f"{name} is not what was signed, or was signed with another key")
     if model.form == "linear":
         return LinearScorer(model)
+    if model.form == "beta":
+        if not (0.0 <= model.positives < 1e12 and 0.0 <= model.negatives < 1e12):
+            raise ModelRefused("malformed", f"{name} counts {model.positives} successes and {model.negatives} failures")
+        return ActionModel(
+            f"{model.name}@{model.version}", model.name, model.signature, model.positives, model.negatives, model.paused
+        )
     if model.form != "river":
         raise ModelRefused("newer", f"{name} has the form {model.form!r}, which this version does not know")
     if key is None or model.mac is None:

@@ -23,7 +23,8 @@ from streams.worker.transactions import Message
 COUNTS: Final = (
     "processed", "late", "duplicate", "conflicting", "too_late", "skew_corrected", "skew_cut", "unassigned",
     "preset_fields_missing", "evicted", "shed", "features_missing", "scores_unusable", "snapshots_full",
-    "labels_censored",
+    "labels_censored", "contacts_censored", "held_full", "outcomes_matched", "outcomes_ambiguous", "outcomes_unknown",
+    "outcomes_repeated", "outcomes_early",
 )  # fmt: skip
 EXAMPLES_PARTITION: Final = 0
 

@@ -121,7 +121,10 @@ class Metrics:
             "Peculiarities of touchpoints: conflicting (same id, other contents), skew_corrected, skew_cut, unassigned "
             "(no instance to join), preset_fields_missing, evicted and shed (state let go); of scores: "
             "features_missing (an expression of the definition failed), scores_unusable (a model gave no probability), "
-            "snapshots_full and labels_censored (scores that teach nothing).",
+            "snapshots_full and labels_censored (scores that teach nothing); of contacts: contacts_censored (teach "
+            "nothing), held_full (a decision was not held, too many wait); of outcomes: outcomes_matched (without "
+            "trigger_id, told to one), outcomes_ambiguous (could be of several, told to none), "
+            "outcomes_unknown, outcomes_repeated and outcomes_early (before the trigger): without effect.",
             "what",
         )
         self.dead_letters = counter(
@@ -225,6 +228,13 @@ class Metrics:
             "scores_unusable",
             "snapshots_full",
             "labels_censored",
+            "contacts_censored",
+            "held_full",
+            "outcomes_matched",
+            "outcomes_ambiguous",
+            "outcomes_unknown",
+            "outcomes_repeated",
+            "outcomes_early",
         ):
             if counts[what]:
                 self.noted.labels(what).inc(counts[what])

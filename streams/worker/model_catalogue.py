@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from streams.contracts.output_codec import OutputReader
 from streams.contracts.outputs import Model
 from streams.definitions.model import Definition
+from streams.engine.decisions.plan import served
 from streams.engine.scoring.scorer import ModelRefused, Scorer
 
 log = logging.getLogger(__name__)
@@ -185,13 +186,13 @@ class ModelCatalogue:
 
     def _note_foreign(self, definition: Definition) -> None:
         """The newest snapshot of a risk is of another definition: counted, and not used while that is so."""
-        served = {(risk.name, risk.signature) for risk in definition.risks}
+        taken = set(served(definition))
         newest: dict[str, tuple[int, str]] = {}
         for (risk, signature), line in self._lines.items():
             newest[risk] = max(newest.get(risk, (0, "")), (max(line.offsets, default=0), signature))
         for risk, (version, signature) in newest.items():
             key = f"{risk}@{version}"
-            if version and (risk, signature) not in served and key not in self._foreign:
+            if version and (risk, signature) not in taken and key not in self._foreign:
                 self._foreign.add(key)
                 self._count("other_definition")
                 log.warning(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.definitions.model import Definition
+from streams.engine.decisions.plan import served
 from streams.engine.scoring.scorer import ModelRefused, Scorer
 from streams.worker.batch import Batch, BatchBuilder
 from streams.worker.dead_letters import DeadLetterWindow
@@ -47,6 +48,8 @@ class Processing:
         """Mean size of a profile in the changelog, as it was restored or last written."""
         self._sequence = begins.sequence
         self._topic_id = begins.topic_id
+        self._served: list[tuple[str, str]] = []
+        self._served_by: Definition | None = None
         self._start_issuing_at = begins.start_issuing_at
         letters = runtime.settings.dead_letters
         self._window = DeadLetterWindow(letters.limit, letters.window_records)
@@ -144,11 +147,14 @@ class Processing:
         return latest if latest is not None and latest.number > self.engine.definition.number else None
 
     def _newer_model(self) -> Scorer | None:
-        """The newest accepted snapshot of a risk, where it is newer than the one in use."""
+        """The newest accepted snapshot of a risk or action, where it is newer than the one in use."""
         models = self.engine.models
-        for risk in self.engine.definition.risks:
-            found = self._rt.models.newest(risk.name, risk.signature)
-            if found is not None and version_of(found.key) > version_of(models.get(risk.name, "")):
+        definition = self.engine.definition
+        if self._served_by is not definition:
+            self._served, self._served_by = served(definition), definition
+        for name, signature in self._served:
+            found = self._rt.models.newest(name, signature)
+            if found is not None and version_of(found.key) > version_of(models.get(name, "")):
                 return found
         return None
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from streams.contracts.outputs import Decision, Trigger
 from streams.contracts.touchpoint import Touchpoint
+from streams.engine.decisions.recompute import recompute
 from streams.engine.state import Profile, decode
 from streams.engine.step import derived_id
 from tests.support.compare import said, stored
 from tests.support.engines import T0, D, plain, touchpoint
+from tests.support.policies import models_of
 from tests.support.worlds import CUSTOMERS, FORGET, STRESS, UNHEARD, Log, Run, carried_out, law, loaded, logs
 
 pytestmark = pytest.mark.usefixtures("scoring")
@@ -90,6 +92,7 @@ def test_a_trigger_is_issued_once_and_ends_once(log: Log) -> None:
         assert (last.replaced_by is not None) == (last.end_reason == "replaced")
         assert first.expires_at > first.issued_at
         same = {"revision", "status", "end_reason", "ended_at", "replaced_by"}
+        same |= {"outcome", "outcome_at", "outcome_match"}
         a, b = plain(first), plain(last)
         assert {k: v for k, v in a.items() if k not in same} == {k: v for k, v in b.items() if k not in same}
     issued = {d.trigger_id: d for d in run.decisions if d.outcome == "issued"}
@@ -125,25 +128,38 @@ def test_a_channel_has_at_most_one_trigger_that_is_not_yet_sent(log: Log) -> Non
             assert len(taken) == len(set(taken))
 
 
-GATES = {"paused", "eligibility", "value", "channel", "already_open", "slot", "lower_value"}
+GATES = {
+    "paused", "rollout", "eligibility", "suitability", "value", "channel", "already_open", "marketing_pause",
+    "contact_limit", "quiet_hours", "suppression", "slot", "lower_value", "not_drawn", "goal_reached", "late",
+    "cancel_on", "answered", "expired", "replaced",
+}  # fmt: skip
+
+
+REASONS = {"issued", "holdout", "warm_up", "stale", "session_over", "too_large"}
 
 
 def recomputed(d: Decision) -> dict[str, Any]:
     """What the record's candidates lead to, by the rules alone."""
-    passed = [c for c in d.candidates if c.closed_by in {None, "lower_value"}]
-    if not passed:
+    best = recompute(d, loaded(), {model.key: model for model in models_of(loaded())})
+    if best is None:
+        if d.outcome == "held":
+            assert d.held_until is not None
+            assert d.held_until > d.time
+            return {"chosen": None, "channel": None, "trigger_id": None}
         known = [c for c in d.candidates if c.v is not None]
         best = max(known, key=lambda c: c.v or 0.0) if known else d.candidates[0]
         return {"chosen": None, "channel": None, "trigger_id": None, "outcome": "none", "reason": best.closed_by}
-    best = max(passed, key=lambda c: c.v or 0.0)
-    trigger_id = derived_id(d.customer, d.journey or "", d.instance or "", best.action, d.signal_id, "0")
-    issued = d.reason == "issued"
+    signal_id = best.signal_id or d.signal_id
+    trigger_id = derived_id(d.customer, d.journey or "", d.instance or "", best.action, signal_id, str(d.step))
+    issued = d.reason in {"issued", "holdout"}
     return {
         "chosen": best.action,
         "channel": best.channel,
         "trigger_id": trigger_id if issued else None,
-        "outcome": "issued" if issued else "none",
-        "reason": d.reason if d.reason in {"issued", "warm_up", "stale", "session_over", "too_large"} else "?",
+        "outcome": {"issued": "issued", "holdout": "held_out"}.get(d.reason, "none"),
+        "reason": d.reason if d.reason in REASONS else "?",
+        "propensity": best.propensity,
+        "value": best.v,
     }
 
 
@@ -157,8 +173,14 @@ def test_a_decision_can_be_recomputed_from_its_record(log: Log, begin: int | Non
         assert {name: facts[name] for name in recomputed(d)} == recomputed(d)
         assert all(c.closed_by in GATES for c in d.candidates if c.closed_by is not None)
         signal = next(s for s in run.signals if s.signal_id == d.signal_id)
-        assert d.decision_id == derived_id(d.customer, "decision", d.signal_id)
-        assert (d.time, d.journey, d.instance) == (signal.time, signal.journey, signal.instance)
+        again = [d.candidates[0].action if d.step else "", str(d.step), str(d.tries)] if d.tries or d.step else []
+        assert d.decision_id == derived_id(d.customer, "decision", d.signal_id, *again)
+        assert d.signals == [] or (len(d.signals) > 1 and d.signals[0] == d.signal_id)
+        asked = {s.signal_id: s for s in run.signals}
+        chosen = next((c.signal_id for c in d.candidates if c.action == d.chosen and c.signal_id), d.signal_id)
+        assert (d.journey, d.instance) == (asked[chosen].journey, asked[chosen].instance)
+        assert d.tries or d.step or d.time == max(asked[s].time for s in d.signals or [d.signal_id])
+        assert sum(c.propensity or 0.0 for c in d.candidates) == pytest.approx(float(d.chosen is not None))
         assert signal.historical == (begin is not None and signal.time < begin)
         if signal.historical:
             assert d.outcome == "none"

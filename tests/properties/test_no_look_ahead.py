@@ -55,9 +55,9 @@ def scores(log: Log, s: int) -> dict[tuple[str, str, int], Any]:
     run.hear(*carried_out(log, loaded(LONG_LIVED)))
     run.until(max(s, max(one.occurred_at for one in log) - T0) + LATENESS + 1)
     found: dict[tuple[str, str, int], Any] = {}
-    for example in run.examples:
-        found[example.customer, example.risk, example.scored_at] = (example.features, example.score, example.model)
     names = {risk.name: risk.features for risk in loaded(LONG_LIVED).risks}
+    for example in [one for one in run.examples if one.risk in names]:
+        found[example.customer, example.risk, example.scored_at] = (example.features, example.score, example.model)
     for blob in run.save().values():
         p = decode(blob)
         for risk, state in p.risks.items():

@@ -18,6 +18,7 @@ from streams.definitions.load import load_texts
 from streams.definitions.model import Definition, Risk
 from tests.support import engines
 from tests.support.engines import D, H, M, S, touchpoint
+from tests.support.policies import models_of, policed
 from tests.support.risks import MODEL, RISKS, scored
 
 _MORE: Final = int(os.environ.get("JOURNEY_TEST_LAWS", "1"))
@@ -163,30 +164,36 @@ _loaded: dict[tuple[str, int, int], Definition] = {}
 
 
 class Scoring:
-    """Whether the laws are held to definitions with risks; ``tests/properties/conftest.py`` does both."""
+    """Whether the laws are held to definitions with risks, with policies, or neither; ``tests/properties/conftest.py``
+    does all."""
 
     on = False
+    policies = False
 
 
 def loaded(text: str = STRESS, number: int = 0, risks: tuple[Risk, ...] = RISKS) -> Definition:
     """The definition of a text; each is checked once."""
-    key = (text, number, id(risks) if Scoring.on else 0)
+    key = (text, number, id(risks) if Scoring.on else int(Scoring.policies))
     found = _loaded.get(key)
     if found is None:
         found = load_texts([("stress.journey.yaml", text)], number)
         if Scoring.on:
             found = scored(found, *risks)
+        elif Scoring.policies:
+            found = policed(found)
         _loaded[key] = found
     return found
 
 
 class Run(engines.Run):
-    """An engine whose risk has a model from the start."""
+    """An engine whose risk or actions have a model from the start."""
 
     def __init__(self, definition: Definition, **options: Any) -> None:
         super().__init__(definition, **options)
         if any(MODEL.signature == risk.signature for risk in definition.risks):
             self.adopt_model(MODEL)
+        for model in models_of(definition) if Scoring.policies else ():
+            self.adopt_model(model)
 
 
 CUSTOMERS: Final = ("a", "b", "ü")

@@ -1,7 +1,8 @@
-"""Which models a definition takes: those learned for the same labels, horizon and features."""
+"""Which models a definition takes: those learned for the same labels, horizon and features, or for the same success."""
 
 from __future__ import annotations
 
+from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.plan import Plan
 from streams.engine.scoring.scorer import ModelRefused, Scorer
 
@@ -27,3 +28,22 @@ def refusal(plan: Plan, scorer: Scorer) -> ModelRefused | None:
 def kept(plan: Plan, models: dict[str, Scorer]) -> dict[str, Scorer]:
     """Those that another definition still takes."""
     return {name: scorer for name, scorer in models.items() if refusal(plan, scorer) is None}
+
+
+def refusal_of_action(plan: Plan, model: ActionModel) -> ModelRefused | None:
+    """Why the definition must not choose by this model; None if it may."""
+    signature = plan.policy.models.get(model.risk)
+    if signature is None:
+        return ModelRefused("unknown_risk", f"model {model.key}: the definition has no such action")
+    if model.signature != signature:
+        return ModelRefused(
+            "signature",
+            f"model {model.key} was learned for {model.signature!r}, but the definition's action is {signature!r}: its "
+            "goal or attribution is another one",
+        )
+    return None
+
+
+def kept_of_actions(plan: Plan, models: dict[str, ActionModel]) -> dict[str, ActionModel]:
+    """Those that another definition still takes."""
+    return {name: model for name, model in models.items() if refusal_of_action(plan, model) is None}

@@ -154,6 +154,12 @@ class Learning:
         builder.tally.published[model.name] += 1
         self._published.add(model)
         figures = model.evaluation
+        if model.form == "beta":
+            log.info(
+                "Published %s@%d: %d successes of %d contacts%s",
+                model.name, model.version, model.positives, model.examples, ", paused" if model.paused else "",
+            )  # fmt: skip
+            return
         log.info(
             "Published %s@%d (%s) after %d labels: auc %.3f, log loss %.3f, calibration error %.3f",
             model.name, model.version, model.algorithm, model.examples,

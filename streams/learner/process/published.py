@@ -13,6 +13,7 @@ import msgspec
 
 from streams.contracts.outputs import Model
 from streams.definitions.model import Definition
+from streams.engine.decisions.plan import served
 
 
 class Snapshot(msgspec.Struct, array_like=True):
@@ -44,11 +45,11 @@ class Published:
 
     def adopt(self, definition: Definition) -> None:
         """What serves no risk of it is replaced; what serves one again is in use again."""
-        served = {(risk.name, risk.signature) for risk in definition.risks}
+        taken = set(served(definition))
         newest = {(s.name, s.signature): s.version for s in sorted(self.snapshots, key=lambda s: s.version)}
         for snapshot in self.snapshots:
             kind = (snapshot.name, snapshot.signature)
-            if kind in served and snapshot.version == newest[kind]:
+            if kind in taken and snapshot.version == newest[kind]:
                 snapshot.replaced_at = None
             elif snapshot.replaced_at is None:
                 snapshot.replaced_at = self.now_ms

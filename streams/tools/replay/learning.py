@@ -78,13 +78,15 @@ class Learning:
         self.school.adopt(definition)
         self._told = {risk.name: Told(risk) for risk in definition.risks}
         for name, told in self._told.items():
-            features = self.school.learners[name].features
+            features = self.school.of_risk(name).features
             told.rules = {rule: array("d") for rule in RULES if rule in features}
 
     def hear(self, examples: list[Example], engine: Engine) -> Iterator[Model]:
         """Learn from the labels of one call of the engine, which scores by what is published from its next call on."""
         for example in examples:
-            self._told[example.risk].add(example)
+            told = self._told.get(example.risk)
+            if told is not None:  # not the success of an action
+                told.add(example)
             for model in self.school.learn(example):
                 engine.adopt_model(scorer_of(model, KEY))
                 yield model
@@ -101,7 +103,7 @@ class Learning:
         first = told.scored_at[whole[int(len(whole) * (1.0 - TESTED))]] if whole else 0
         tested = [i for i in whole if told.scored_at[i] >= first]
         labels = [bool(told.labels[i]) for i in tested]
-        learner = self.school.learners[told.risk.name]
+        learner = self.school.of_risk(told.risk.name)
         pipelines = learner.qualities()
         del pipelines["issued"]
         return RiskQuality(

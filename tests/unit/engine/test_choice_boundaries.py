@@ -80,7 +80,10 @@ def test_good_news_triggers_too() -> None:
     )
     run = Run(text + "milestones: [{name: first, goal: purchase}]\n")
     run.hear(touchpoint(0, "identify", traits={"staff": True, "address": "Main St"}), touchpoint(1, "Order Completed"))
-    assert chosen(run) == [("welcome", "post"), ("goal", "agent"), ("first", "store")]
+    assert chosen(run) == [("welcome", "post"), ("goal", "agent")]
+    # What one touchpoint finds is arbitrated together: one trigger, and a word about the other.
+    assert closed(run) == [("goal", None), ("first", "lower_value")]
+    assert run.decisions[-1].signals == [run.named("purchase")[0].signal_id, run.named("first")[0].signal_id]
 
 
 # -- gates in their order --------------------------------------------------------------------------------------------

@@ -122,6 +122,9 @@ CHANGES: dict[str, Any] = {
     "learned_until": 7,
     "evaluation": {"auc": 1.0},
     "definition": 7,
+    "positives": 7.0,
+    "negatives": 7.0,
+    "paused": True,
 }
 
 

@@ -91,6 +91,7 @@ def test_lines_carry_the_contract_and_keep_the_order_of_emission() -> None:
         ("signal", "stage_left"),
         ("signal", "goal_reached"),
         ("trigger", "cancelled"),
+        ("example", None),
         ("signal", "abandonment"),
         ("signal", "stage_left"),
     ]

@@ -1,0 +1,1 @@
+"""The choice of an action: gates, contact policy, arbitration, held decisions, outcomes (docs/decisions.md)."""

@@ -1,0 +1,121 @@
+"""Contacts with a customer: reserved at issue, given back, counted against limits, whoever made them.
+
+Owns what counts. A contact counts from its decision on; one that was not sent, bounced, or was cancelled before it was
+sent, is given back. A message of another system counts when it was sent.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Final
+
+from streams.contracts.touchpoint import Touchpoint
+from streams.definitions.model import DAY_MS
+from streams.definitions.policy import Limit
+from streams.engine.decisions.hours import day_start
+from streams.engine.decisions.plan import PolicyPlan
+from streams.engine.decisions.state import CONTACT_BYTES, CONTACTS_KEPT, NOTE_BYTES, PAUSES, Dealings, Made
+from streams.engine.state import Profile
+
+MESSAGE: Final = "Message Sent"
+"""Told by the company or one of its systems, such a touchpoint is a contact, whoever made it."""
+
+
+def dealings(p: Profile) -> Dealings:
+    """Those of the profile; they begin with the first contact."""
+    found = p.dealings
+    if found is None:
+        found = p.dealings = Dealings()
+        p.room -= NOTE_BYTES
+    return found
+
+
+def reserve(p: Profile, policy: PolicyPlan, made: Made) -> None:
+    """Add a contact, in the order of time, and forget what nothing asks for any more."""
+    known = dealings(p)
+    contacts = known.contacts
+    p.room -= CONTACT_BYTES
+    at = len(contacts)
+    while at and contacts[at - 1].at > made.at:
+        at -= 1
+    contacts.insert(at, made)
+    # A day more: what arrives that late is still decided.
+    oldest = contacts[-1].at - policy.keep_ms - DAY_MS
+    while contacts[0].at < oldest:
+        del contacts[0]
+    if len(contacts) > CONTACTS_KEPT:
+        known.forget(len(contacts) - CONTACTS_KEPT)
+
+
+def given_back(p: Profile, trigger: str) -> Made | None:
+    """The contact of a trigger counts no more; None where it did not."""
+    found = of_trigger(p, trigger)
+    if found is None or not found.counts:
+        return None
+    found.counts = False
+    return found
+
+
+def of_trigger(p: Profile, trigger: str) -> Made | None:
+    if p.dealings is not None and trigger:
+        for made in reversed(p.dealings.contacts):
+            if made.trigger == trigger:
+                return made
+    return None
+
+
+def used_up(p: Profile, limit: Limit, t: int, policy: PolicyPlan, zone_name: str) -> bool:
+    """A contact at ``t`` would be one too many.
+
+    Contacts later than ``t`` (a deadline that is heard of late) count, too: so no window, wherever it lies, ever holds
+    more than is allowed.
+    """
+    if limit.at_most <= 0:
+        return True
+    known = p.dealings
+    if known is None:
+        return False
+    start = day_start(t, limit.days, policy.zone_of(zone_name)) if limit.days else t - limit.within_ms + 1
+    if known.forgotten >= start:
+        return True
+    n = 0
+    for made in reversed(known.contacts):
+        if made.at < start:
+            return False
+        if (
+            made.counts
+            and (limit.channel is None or made.channel == limit.channel)
+            and (limit.action is None or made.action == limit.action)
+        ):
+            n += 1
+            if n >= limit.at_most:
+                return True
+    return False
+
+
+def external_id(campaign: Any, dispatch: Any) -> str:
+    """Digest of a downstream system's own ids; empty if there are none."""
+    if campaign is None and dispatch is None:
+        return ""
+    return blake2b(f"{campaign}\x1f{dispatch}".encode(), digest_size=8).hexdigest()
+
+
+def hear_message(p: Profile, policy: PolicyPlan, tp: Touchpoint, t: int) -> None:
+    """Somebody else's message to the customer was sent. One dispatch told twice is one contact."""
+    external = external_id(tp.campaign, tp.dispatch)
+    if tp.dispatch is not None and p.dealings is not None:
+        for made in reversed(p.dealings.contacts):
+            if made.external == external and not made.action:
+                return
+    channel = tp.channel if tp.channel in policy.channels else ""
+    reserve(p, policy, Made(t, channel or "", external=external, decided=t))
+
+
+def pause(p: Profile, key: str, until: int) -> None:
+    """Marketing rests."""
+    held = dealings(p).pauses
+    if until > held.get(key, 0):
+        held[key] = until
+        p.room -= NOTE_BYTES
+        if len(held) > PAUSES:
+            del held[next(iter(held))]

@@ -1,0 +1,174 @@
+"""The contact policy of a definition, compiled: what each action and channel has to pass, and what must be kept for it.
+
+Owns ``PolicyPlan``. Time zones are read here, when a definition is adopted, and never while a touchpoint is processed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from streams.contracts.outputs import Signal
+from streams.definitions.model import Action, Channel, Definition, When
+from streams.definitions.policy import DAY_MS, Hours, Limit, PauseMarketing, QuietHours
+from streams.engine import facts
+from streams.engine.decisions.hours import zones
+
+Condition = Callable[[facts.Facts], bool]
+MODEL_PREFIX: Final = "action."
+"""``action.<name>``: name of an action's model and of its examples."""
+
+
+@dataclass(slots=True)
+class StepPlan:
+    """One step of an action; the first is the action itself."""
+
+    after_ms: int
+    channels: tuple[Channel, ...]
+    unless: frozenset[str]
+    limits: dict[str, tuple[int, ...]]
+    """Channel -> limits (by place) that close it for this action."""
+    content_key: str | None
+    content: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Gates:
+    """What an action has to pass, beside its ``Action``."""
+
+    conditions: tuple[tuple[str, Condition], ...]
+    """(gate, condition), in order."""
+    steps: tuple[StepPlan, ...]
+    lever: float
+    """L without the weight of a journey."""
+    model: str
+    signature: str
+
+
+class PolicyPlan:
+    def __init__(self, definition: Definition, channel: Callable[[str], Channel]) -> None:
+        policy = definition.contact_policy
+        self.limits = policy.limits
+        self.holdout = policy.holdout
+        self.suppression = policy.suppression
+        self.arbitration = definition.arbitration
+        self.pauses = tuple((pause_key(p), p) for p in policy.pauses if p.when is not None)
+        self.pausing = frozenset(p.when.signal for p in policy.pauses if p.when is not None)
+        """Kinds of signals that may pause marketing."""
+        self.pauses_in_contact = any(p.open_contact for p in policy.pauses)
+        used = {a.name: tuple(channel(c) for c in a.channels) for a in definition.actions}
+        known = {name: channel(name) for name in definition.channels}
+        known |= {c.name: c for a in definition.actions for s in a.steps for c in map(channel, s.channels)}
+        known |= {c.name: c for channels in used.values() for c in channels}
+        known |= {limit.channel: channel(limit.channel) for limit in policy.limits if limit.channel is not None}
+        self.channels = known
+        self.quiet: dict[tuple[str, str], tuple[QuietHours, ...]] = {}
+        """(channel, purpose) -> quiet hours."""
+        for name, one in known.items():
+            for purpose in ("service", "marketing"):
+                found = tuple(
+                    q
+                    for q in policy.quiet_hours
+                    if purpose in q.purposes and (name in q.channels if q.channels else not one.in_session)
+                )
+                if found:
+                    self.quiet[name, purpose] = found
+        self.counts_messages = bool(policy.limits)
+        local = bool(policy.quiet_hours) or any(limit.days for limit in policy.limits)
+        self.zones: Mapping[str, ZoneInfo] = zones() if local or any(c.open for c in known.values()) else {}
+        self.zone = self.zones.get(definition.time.timezone)
+        """Of customers whose own is unknown; None where no local time is needed."""
+        self.of = {a.name: self._gates(a, definition, used[a.name], channel) for a in definition.actions}
+        self.models = {gates.model: gates.signature for gates in self.of.values()}
+        """Name of each action's model -> signature that it must have."""
+        self.action_of = {gates.model: name for name, gates in self.of.items()}
+        self.keep_ms = max(
+            [
+                7 * DAY_MS,
+                *(limit.within_ms or (limit.days + 1) * DAY_MS for limit in policy.limits),
+                *(a.attribution_ms for a in definition.actions),
+                policy.suppression.within_ms if policy.suppression is not None else 0,
+            ]
+        )
+        """How long a contact is kept: as long as something may ask for it."""
+
+    def _gates(
+        self, action: Action, definition: Definition, channels: tuple[Channel, ...], channel: Callable[[str], Channel]
+    ) -> Gates:
+        expressions = (
+            ("eligibility", action.eligible),
+            ("applicability", action.applicable),
+            ("suitability", action.suitable),
+        )
+        first = StepPlan(0, channels, frozenset(), self._limits(action, channels), action.content_key, action.content)
+        steps = [first]
+        for step in action.steps:
+            its = tuple(map(channel, step.channels))
+            steps.append(
+                StepPlan(
+                    step.after_ms, its, frozenset(step.unless), self._limits(action, its),
+                    step.content_key or action.content_key, {**action.content, **step.content},
+                )
+            )  # fmt: skip
+        return Gates(
+            tuple((gate, e.bound(facts.READERS)) for gate, e in expressions if e is not None),
+            tuple(steps),
+            action.lever * self.arbitration.weights.get(action.purpose, 1.0),
+            MODEL_PREFIX + action.name,
+            signature(action, definition),
+        )
+
+    def _limits(self, action: Action, channels: Iterable[Channel]) -> dict[str, tuple[int, ...]]:
+        return {
+            c.name: tuple(n for n, limit in enumerate(self.limits) if _closes(limit, action, c.name)) for c in channels
+        }
+
+    def zone_of(self, name: str) -> ZoneInfo:
+        """The customer's, else the definition's."""
+        found = self.zones.get(name) or self.zone
+        assert found is not None  # noqa: S101 - the definition's time zone has been checked
+        return found
+
+
+def _closes(limit: Limit, action: Action, channel: str) -> bool:
+    return (
+        action.purpose in limit.purposes
+        and limit.channel in (None, channel)
+        and limit.action in (None, action.name)
+    )  # fmt: skip
+
+
+def signature(action: Action, definition: Definition) -> str:
+    """Digest of what an action's label means: which goal, until when."""
+    named = {journey for when in action.when for journey in when.journey}
+    goals = [
+        (j.name, [(ref.event, ref.where.text if ref.where is not None else "") for ref in j.goal.on])
+        for j in definition.journeys
+        if not named or j.name in named
+    ]
+    return blake2b(repr((action.name, action.attribution_ms, goals)).encode(), digest_size=8).hexdigest()
+
+
+def served(definition: Definition) -> list[tuple[str, str]]:
+    """(name, signature) of every model that the definition takes: of its risks, then of its actions."""
+    of_actions = [(MODEL_PREFIX + a.name, signature(a, definition)) for a in definition.actions]
+    return [*((risk.name, risk.signature) for risk in definition.risks), *of_actions]
+
+
+def pause_key(pause: PauseMarketing) -> str:
+    """Names the same pause in another definition."""
+    return blake2b(repr((pause.when, pause.for_ms)).encode(), digest_size=6).hexdigest()
+
+
+def pauses(policy: PolicyPlan, signal: Signal, selects: Callable[[When, Signal], bool]) -> Iterable[tuple[str, int]]:
+    """(pause, until when) of those that the signal begins."""
+    for key, pause in policy.pauses:
+        if isinstance(pause.when, When) and pause.when.signal == signal.kind and selects(pause.when, signal):
+            yield key, signal.time + pause.for_ms
+
+
+def hours_of(periods: tuple[QuietHours, ...]) -> list[Hours]:
+    return [period.hours for period in periods]

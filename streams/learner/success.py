@@ -1,0 +1,195 @@
+"""The learner of one action: contacts that were a success and those that were none, and its guardrails.
+
+Owns when a count becomes a snapshot, and when a guardrail is broken. Deterministic, as ``learner.py`` is: the same
+labels in the same order give the same snapshots, also when it was stored and read back anywhere between two of them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from array import array
+from collections import deque
+from hashlib import blake2b, sha256
+from math import sqrt
+from typing import Any, Final
+
+import msgspec
+
+from streams.contracts.outputs import Example, Model
+from streams.definitions.model import Action, Definition
+from streams.definitions.policy import Guardrails
+from streams.engine.decisions.plan import MODEL_PREFIX, signature
+from streams.engine.scoring.scorer import ModelRefused
+from streams.learner import snapshots
+from streams.learner.quality import Quality
+
+AT_LEAST: Final = 20
+"""Labels before the first snapshot."""
+PUBLISH_EVERY: Final = 20
+"""Labels between two, or a twentieth of all if that is more: a posterior that hardly moves is not told anew."""
+REMEMBERED: Final = 5_000
+"""Ids of the newest examples, so that one that comes twice is counted once."""
+MAC_BYTES: Final = 32
+GUARDED: Final = ("unsubscribed", "dismissed", "complained")
+_Z: Final = 1.96
+
+
+class SuccessLearner:
+    """What ``Learner`` is for a risk: ``learn`` takes labels in the order of their topic."""
+
+    def __init__(self, action: Action, definition: Definition, key: bytes, *, version: int = 0) -> None:
+        """``key`` signs snapshots and state. Raises ``ValueError`` for one that is too short."""
+        self.name = MODEL_PREFIX + action.name
+        self.signature = signature(action, definition)
+        self.guardrails = action.guardrails
+        self.definition = definition.number
+        self.version = version
+        self.counts = {"learned": 0, "repeated": 0, "foreign": 0, "left_out": 0, "imputed": 0}
+        self.positives = 0
+        self.learned_until = 0
+        self.paused = False
+        self._key = snapshots.checked(key)
+        self._seen: dict[int, None] = {}
+        self._next_model = AT_LEAST
+        self._window: deque[int] = deque(maxlen=_window(action.guardrails))
+        """Of the newest contacts, what was heard of ``GUARDED``, as bits."""
+
+    def learn(self, example: Example) -> list[Model]:
+        """Take one label, and publish what is due."""
+        if example.risk != self.name or example.signature != self.signature:
+            self.counts["foreign"] += 1
+            return []
+        seen = int.from_bytes(blake2b(example.example_id.encode(), digest_size=7).digest())
+        if seen in self._seen:
+            self.counts["repeated"] += 1
+            return []
+        if len(self._seen) >= REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._seen[seen] = None
+        self.learned_until = max(self.learned_until, example.matured_at)
+        self.counts["learned"] += 1
+        self.positives += example.label
+        self._window.append(sum(1 << n for n, name in enumerate(GUARDED) if name in example.outcomes))
+        broken = bool(self.broken())
+        turned, self.paused = broken and not self.paused, broken or self.paused
+        n = self.counts["learned"]
+        if n < self._next_model and not turned:
+            return []
+        self._next_model = n + max(PUBLISH_EVERY, n // 20)
+        self.version += 1
+        return [snapshots.signed(self._snapshot(), self._key)]
+
+    def broken(self) -> list[str]:
+        """Guardrails whose rate is above its bound by more than chance (the lower end of Wilson's 95 % interval)."""
+        rules = self.guardrails
+        n = len(self._window)
+        if rules is None or n == 0:
+            return []
+        found = []
+        for bit, name in enumerate(GUARDED):
+            bound = getattr(rules, name)
+            if bound is not None and wilson_low(sum(bits >> bit & 1 for bits in self._window), n) > bound:
+                found.append(name)
+        return found
+
+    def _snapshot(self) -> Model:
+        n = self.counts["learned"]
+        return Model(
+            name=self.name,
+            version=self.version,
+            signature=self.signature,
+            form="beta",
+            algorithm="beta",
+            software=snapshots.software(),
+            examples=n,
+            base_rate=self.positives / n,
+            learned_until=self.learned_until,
+            definition=self.definition,
+            positives=float(self.positives),
+            negatives=float(n - self.positives),
+            paused=self.paused,
+            evaluation={f"guardrail_{name}": 1.0 for name in self.broken()},
+        )
+
+    def qualities(self) -> dict[str, Quality]:
+        """None: it says one probability for everyone."""
+        return {}
+
+    @property
+    def drifts(self) -> dict[str, int]:
+        return {}
+
+    def adopt(self, action: Action, definition: Definition) -> SuccessLearner:
+        """The learner under another definition: with another meaning of success it begins anew but the versions.
+
+        Other guardrails begin to watch anew.
+        """
+        if signature(action, definition) != self.signature:
+            return SuccessLearner(action, definition, self._key, version=self.version)
+        if action.guardrails != self.guardrails:
+            self.guardrails = action.guardrails
+            self._window = deque(maxlen=_window(action.guardrails))
+            self.paused = False
+        self.definition = definition.number
+        return self
+
+    def dump(self) -> bytes:
+        """Everything that later snapshots depend on, signed."""
+        data = _encode(
+            {
+                "name": self.name,
+                "signature": self.signature,
+                "version": self.version,
+                "counts": self.counts,
+                "positives": self.positives,
+                "learned_until": self.learned_until,
+                "paused": self.paused,
+                "seen": array("Q", self._seen).tobytes(),
+                "next_model": self._next_model,
+                "window": bytes(self._window),
+            }
+        )
+        return self._sign(data) + data
+
+    @classmethod
+    def load(cls, action: Action, definition: Definition, data: bytes, key: bytes) -> SuccessLearner:
+        """What ``dump`` stored, under the same definition.
+
+        Raises ``ModelRefused`` (tampered, malformed, signature) for bytes that are not its state.
+        """
+        learner = cls(action, definition, key)
+        body = data[MAC_BYTES:]
+        if not hmac.compare_digest(learner._sign(body), data[:MAC_BYTES]):
+            raise ModelRefused("tampered", f"the state of {learner.name} was changed, or signed with another key")
+        try:
+            state: dict[str, Any] = msgspec.msgpack.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ModelRefused("malformed", f"the state of {learner.name}: {error}") from error
+        if (state["name"], state["signature"]) != (learner.name, learner.signature):
+            raise ModelRefused("signature", f"the state of {learner.name} is that of another definition")
+        learner.version = state["version"]
+        learner.counts |= state["counts"]
+        learner.positives = state["positives"]
+        learner.learned_until = state["learned_until"]
+        learner.paused = state["paused"]
+        learner._seen = dict.fromkeys(array("Q", state["seen"]))
+        learner._next_model = state["next_model"]
+        learner._window.extend(state["window"])
+        return learner
+
+    def _sign(self, data: bytes) -> bytes:
+        return hmac.digest(self._key, b"journey action 1\0" + data, sha256)
+
+
+_encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+def _window(rules: Guardrails | None) -> int:
+    return rules.window if rules is not None else 1
+
+
+def wilson_low(hits: int, n: int) -> float:
+    """Lower end of Wilson's 95 % interval of a rate (Wilson 1927, "Probable inference")."""
+    p = hits / n
+    z2 = _Z * _Z / n
+    return (p + z2 / 2 - _Z * sqrt((p * (1 - p) + z2 / 4) / n)) / (1 + z2)
