@@ -26,7 +26,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.definitions.load import load_files, shipped
 from streams.tools.embedded import EmbeddedKafka
-from tests.bench import report, stock_faust
+from tests.bench import compiled, report, stock_faust
 from tests.bench.meter import told
 from tests.bench.place import PARTITIONS, PAYMENT, Place, write_input, write_models
 from tests.bench.restore import write as write_changelog
@@ -55,12 +55,11 @@ class ContenderError(Exception):
     """A contender ended without figures; the text is what it said."""
 
 
-def contend(place: Place, module: str, *arguments: object) -> dict[str, Any]:
-    """Runs a contender to its end; its figures."""
+def contend(place: Place, module: str, *arguments: object, streams: Path | None = None) -> dict[str, Any]:
+    """Runs a contender to its end; its figures. ``streams``: the folder of another build of it."""
     command = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
-    done = subprocess.run(
-        command, env=place.environment(), capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    env = place.environment() if streams is None else place.environment() | compiled.paths(streams)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     try:
         return told(done.stdout)
     except LookupError as error:
@@ -81,8 +80,8 @@ def create_for_faust(place: Place) -> None:
     time.sleep(1.0)
 
 
-def run_one(letter: str, place: Place, stock: int) -> dict[str, Any]:
-    """One run of one contender."""
+def run_one(letter: str, place: Place, stock: int, built: Path) -> dict[str, Any]:
+    """One run of one contender. ``built``: where the compiled engine is, if it was made."""
     if letter == "a":
         return contend(place, "bare_loop")
     if letter == "d":
@@ -91,6 +90,8 @@ def run_one(letter: str, place: Place, stock: int) -> dict[str, Any]:
         return contend(place, "stock_faust")
     if letter == "e":
         return contend(place, "engine_alone", shipped("shop"))
+    if letter == "f":
+        return contend(place, "engine_alone", shipped("shop"), streams=built)
     place.create()
     return contend(place, "worker", PAYMENT if letter == "b" else shipped("shop"))
 
@@ -151,12 +152,29 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, Any]]]:
+def compile_engine(folder: Path) -> None:
+    """Where there is a C compiler; what it makes must do what the engine in Python does."""
+    say("compiling the engine")
+    try:
+        compiled.build(folder)
+    except compiled.BuildError as failure:
+        raise ContenderError(f"the engine could not be compiled:\n{failure}") from failure
+    difference = compiled.differ(folder)
+    if difference is not None:
+        raise ContenderError(difference)
+
+
+def bench(bootstrap: str, sizes: Sizes, only: str, built: Path) -> dict[str, list[dict[str, Any]]]:
     # Names of this invocation: on a broker that goes on running, what an earlier one wrote must not be read again.
     prefix = f"bench-{int(time.time())}"
     place = Place(bootstrap, sizes.touchpoints, "input", prefix)
     results: dict[str, list[dict[str, Any]]] = {}
     letters = [letter for letter in report.CONTENDERS if letter in only]
+    if "f" in letters and not compiled.possible():
+        say("(f) is left out: there is no C compiler")
+        letters.remove("f")
+    if "f" in letters:
+        compile_engine(built)
     if letters:
         say(f"writing {sizes.touchpoints:,} touchpoints")
         place.create()
@@ -165,7 +183,7 @@ def bench(bootstrap: str, sizes: Sizes, only: str) -> dict[str, list[dict[str, A
         write_models(place, load_files([shipped("shop")]))
     for turn in range(sizes.runs):
         for letter in letters:
-            found = run_one(letter, replace(place, run=f"{letter}{turn}"), sizes.stock)
+            found = run_one(letter, replace(place, run=f"{letter}{turn}"), sizes.stock, built)
             results.setdefault(letter, []).append(found)
             say(f"run {turn + 1} of {sizes.runs} ({letter}): {found['cpu_us']:.1f} us, {found['rate']:,.0f}/s")
     if "l" in only:
@@ -187,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="One small run of each: a look, no measurement.")
     parser.add_argument("--runs", type=int, help="Interleaved runs of each contender.")
-    parser.add_argument("--only", default="abcdelr", help="Which: letters of the contenders, l latency, r restore.")
+    parser.add_argument("--only", default="abcdeflr", help="Which: letters of the contenders, l latency, r restore.")
     parser.add_argument("--json", type=Path, help="File for all figures of all runs.")
     parser.add_argument("--kafka", help="A broker that runs (host:port) instead of one started for this.")
     chosen = parser.parse_args(arguments)
@@ -197,11 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     described = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, {machine()}"
     try:
-        if chosen.kafka:
-            results = bench(chosen.kafka, sizes, chosen.only)
-        else:
-            with tempfile.TemporaryDirectory(prefix="journey-bench-") as folder, EmbeddedKafka(Path(folder)) as kafka:
-                results = bench(kafka.bootstrap, sizes, chosen.only)
+        with tempfile.TemporaryDirectory(prefix="journey-bench-") as folder:
+            built = Path(folder) / "compiled"
+            if chosen.kafka:
+                results = bench(chosen.kafka, sizes, chosen.only, built)
+            else:
+                with EmbeddedKafka(Path(folder) / "kafka") as kafka:
+                    results = bench(kafka.bootstrap, sizes, chosen.only, built)
     except ContenderError as failure:
         say(f"make bench: {failure}")
         return 1

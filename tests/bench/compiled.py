@@ -8,8 +8,10 @@ everything that is stored, byte by byte, with a restart on the way. It ends with
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -47,9 +49,14 @@ def build(folder: Path) -> None:
     subprocess.run([*pip, "install", "--no-deps", "--target", str(folder), *made], check=True)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """In which Python finds ``streams`` in the folder and ``tests`` here."""
-    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+def possible() -> bool:
+    """There is a C compiler."""
+    return shutil.which(str(sysconfig.get_config_var("CC") or "cc").split()[0]) is not None
+
+
+def paths(folder: Path) -> dict[str, str]:
+    """Variables of the environment by which Python finds ``streams`` in the folder and ``tests`` here."""
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 
 def digest() -> str:
@@ -92,8 +99,9 @@ def digest() -> str:
 def differ(folder: Path) -> str | None:
     """How the engine in ``folder`` differs from that in Python; None if it does not."""
     found = {}
-    for name, env in (("in Python", environment(ROOT)), ("compiled", environment(folder))):
+    for name, place in (("in Python", ROOT), ("compiled", folder)):
         command = [sys.executable, "-m", "tests.bench.compiled", TRIED]
+        env = {**os.environ, **paths(place)}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             return f"the engine {name} ended with status {done.returncode}:\n{done.stderr[-3_000:]}"

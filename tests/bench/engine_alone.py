@@ -2,7 +2,8 @@
 
 One engine for each partition, its partition's touchpoints in chunks as the worker makes them, with the worker's setting
 of the garbage collector. No staleness: the backlog counts as if it had been heard in time. A linear model scores each
-risk. On the way the codec is measured: the same records, decoded; and one linear score.
+risk; then all of it once more without the risks. On the way the codec is measured: the same records, decoded; and one
+linear score.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import sys
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,7 @@ from streams.contracts.codec import TouchpointCodec
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files
+from streams.definitions.model import Definition
 from streams.engine.engine import Engine
 from streams.engine.scoring.scorer import LinearScorer
 from streams.engine.state import decode as decode_profile
@@ -86,6 +89,7 @@ def main(definition: Path) -> None:
         {
             "touchpoints": total,
             "cpu_us": process / total * 1e6,
+            "unscored_us": unscored(loaded, logs) / total * 1e6,
             "with_changed_us": (process + changed) / total * 1e6,
             "decode_us": decode / total * 1e6,
             "rate": total / process,
@@ -101,6 +105,22 @@ def main(definition: Path) -> None:
             **{f"{name}_per_1000": n * 1000 / total for name, n in found.items()},
         }
     )
+
+
+def unscored(loaded: Definition, logs: list[list[Touchpoint]]) -> float:
+    """CPU seconds of ``process`` where the definition has no risks."""
+    definition = replace(loaded, risks=(), features=())
+    process = 0.0
+    for number, touchpoints in enumerate(logs):
+        engine = Engine(definition, partition=number, partitions=PARTITIONS)
+        for i in range(0, len(touchpoints), CHUNK):
+            chunk = touchpoints[i : i + CHUNK]
+            began = time.process_time()
+            engine.process(chunk, None)
+            process += time.process_time() - began
+            if i % TRANSACTION == TRANSACTION - CHUNK:
+                engine.changed()
+    return process
 
 
 def score_us(scorers: list[LinearScorer]) -> float:
