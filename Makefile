@@ -57,7 +57,7 @@ $(BIN)/python:
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the demo needs (pinned in constraints.txt)"
-	@$(PIP) install --constraint constraints.txt --editable '.[embedded]'
+	@$(PIP) install --constraint constraints.txt --editable '.[embedded,report]'
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python

@@ -53,6 +53,9 @@ def report(
         list[str] | None, typer.Option(help="Split by this touchpoint field or property, too; may be repeated.")
     ] = None,
     as_json: Annotated[str | None, typer.Option("--json", help="File for all figures; - is standard output.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="File for charts and tables: one HTML page that needs no network.")
+    ] = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
     application: App = None,
@@ -95,6 +98,13 @@ def report(
         import msgspec
 
         _write(as_json, msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    if html is not None:
+        from streams.tools.report.page import PlotlyAbsentError, page
+
+        try:
+            _write(str(html), page(found).encode())
+        except PlotlyAbsentError as error:
+            _refuse(f"--html: {error}")
     if as_json != "-":
         from streams.tools.report.terminal import tables
 

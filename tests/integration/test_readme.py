@@ -51,7 +51,8 @@ FILES = (
     "journey definitions variables",
     "journey simulate --touchpoints 20000 --output touchpoints.jsonl.gz",
     "journey replay --definition shop --input touchpoints.jsonl.gz --output findings.jsonl",
-    "journey report --definition shop --findings findings.jsonl --touchpoints touchpoints.jsonl.gz --period 7d",
+    "journey report --definition shop --findings findings.jsonl --touchpoints touchpoints.jsonl.gz --period 7d "
+    "--html report.html",
 )
 DEPLOYMENT = (
     "journey topics create --partitions 4",

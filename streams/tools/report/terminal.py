@@ -23,17 +23,21 @@ from streams.tools.report.visits import VisitFigures
 
 def tables(report: Report) -> Iterator[RenderableType]:
     """What to print, one after the other."""
-    yield _head(report)
-    if report.visits is not None:
-        yield _visits(report.visits)
+    yield from head_tables(report)
     for journey in report.journeys:
-        yield from _journey(journey)
+        yield from journey_tables(journey)
     yield from action_tables(report.actions)
     if report.feelings is not None:
         yield from feeling_tables(report.feelings)
     if report.service is not None:
         yield from service_tables(report.service)
     yield from cohort_tables(report.cohorts)
+
+
+def head_tables(report: Report) -> Iterator[RenderableType]:
+    yield _head(report)
+    if report.visits is not None:
+        yield _visits(report.visits)
 
 
 def _head(report: Report) -> Table:
@@ -65,7 +69,7 @@ def _visits(visits: VisitFigures) -> Table:
     return made
 
 
-def _journey(journey: JourneyFigures) -> Iterator[RenderableType]:
+def journey_tables(journey: JourneyFigures) -> Iterator[RenderableType]:
     owner = f", {journey.owner}" if journey.owner else ""
     yield Text(f"\nJourney {journey.journey} ({journey.type}{owner})", style="bold underline")
     if not journey.whole.entrants:
