@@ -186,7 +186,7 @@ def withdraw_unconsented(step: Step) -> None:
         if issued.freed:
             continue
         plan = step.plan.actions.get(issued.trigger.action)
-        if plan is not None and not consented(step.p, step.plan.channel(issued.trigger.channel), plan.action):
+        if plan is not None and not consented(step.p, step.plan.channel(issued.trigger.channel), plan.action.purpose):
             end(step, issued, "cancelled", "consent", step.t)
 
 

@@ -148,6 +148,10 @@ def measure_restore(place: Place, customers: int) -> dict[str, Any]:
     return contend(place, "restore", shipped("shop"))
 
 
+def measure_decision(quick: bool) -> dict[str, Any]:
+    return contend(Place("", 0, "decision"), "decision", *(["--quick"] if quick else []))
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -189,6 +193,8 @@ def bench(bootstrap: str, sizes: Sizes, only: str, built: Path) -> dict[str, lis
     if "l" in only:
         say(f"latency at {RATE:,} touchpoints/s for {sizes.latency_s:.0f} s")
         results["latency"] = [measure_latency(Place(bootstrap, 0, "latency", f"{prefix}-latency"), sizes.latency_s)]
+    if "n" in only:
+        results["decision"] = [measure_decision(sizes == QUICK)]
     if "r" in only:
         say(f"writing the changelog of {sizes.restored:,} customers")
         results["restore"] = [measure_restore(Place(bootstrap, 0, "restore", prefix), sizes.restored)]
@@ -205,7 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="One small run of each: a look, no measurement.")
     parser.add_argument("--runs", type=int, help="Interleaved runs of each contender.")
-    parser.add_argument("--only", default="abcdeflr", help="Which: letters of the contenders, l latency, r restore.")
+    parser.add_argument(
+        "--only", default="abcdeflnr", help="Which: letters of the contenders, l latency, n decisions, r restore."
+    )
     parser.add_argument("--json", type=Path, help="File for all figures of all runs.")
     parser.add_argument("--kafka", help="A broker that runs (host:port) instead of one started for this.")
     chosen = parser.parse_args(arguments)
@@ -217,7 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="journey-bench-") as folder:
             built = Path(folder) / "compiled"
-            if chosen.kafka:
+            if set(chosen.only) == {"n"}:
+                results = {"decision": [measure_decision(chosen.quick)]}  # needs no broker
+            elif chosen.kafka:
                 results = bench(chosen.kafka, sizes, chosen.only, built)
             else:
                 with EmbeddedKafka(Path(folder) / "kafka") as kafka:

@@ -81,6 +81,8 @@ def aims(results: Results) -> list[Aim]:
     ]
     if results.get("restore"):
         made.append(Aim("restore of the state", middle(results, "restore", "seconds"), 20, "<=", "s"))
+    if results.get("decision"):
+        made.append(Aim("a decision over 20 actions, drawn", middle(results, "decision", "drawn_us"), 100, "<=", "us"))
     if results.get("latency"):
         made += [
             Aim("produce -> trigger readable, p99", middle(results, "latency", "p99_ms"), 250, "<=", "ms"),
@@ -166,6 +168,12 @@ def _rest(results: Results) -> Iterator[str]:
         yield (
             f"    a customer takes {run['profile_bytes']:.0f} bytes in the changelog and {run['memory_bytes']:.0f} in "
             f"memory; {run['peak_mb']:.0f} MB at most while restoring"
+        )
+    for run in results.get("decision", ()):
+        yield (
+            f"a decision over {run['actions']} actions with its record: {run['drawn_us']:.0f} us drawn, "
+            f"{run['by_priority_us']:.0f} by priority alone; over one action {run['one_action_us']:.0f}; "
+            f"drawn and with its trigger {run['issued_us']:.0f}"
         )
     for run in results.get("latency", ()):
         yield (

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import fsum, inf, sqrt
 from operator import mul
 from typing import Final, NamedTuple
@@ -76,8 +77,10 @@ def propensities(
     n = len(scales)
     if n == 1:
         return [1.0]
-    chosen = best_probabilities(scales, posteriors) if learned and rules.sampling == "thompson" else None
-    if chosen is None:
+    drawn = _cached(tuple(scales), tuple(posteriors)) if learned and rules.sampling == "thompson" else None
+    if drawn is not None:
+        chosen = list(drawn)
+    else:
         means = [scale * one.mean for scale, one in zip(scales, posteriors, strict=True)]
         first = means.index(max(means))
         chosen = [0.0] * n
@@ -87,6 +90,13 @@ def propensities(
         keep = 1.0 - rules.explore
         chosen = [floor + keep * one for one in chosen]
     return chosen
+
+
+@lru_cache(maxsize=1024)
+def _cached(scales: tuple[float, ...], posteriors: tuple[Posterior, ...]) -> tuple[float, ...] | None:
+    """Where values are plain numbers the same weighing comes again and again, until a model changes."""
+    found = best_probabilities(scales, posteriors)
+    return None if found is None else tuple(found)
 
 
 def best_probabilities(scales: Sequence[float], posteriors: Sequence[Posterior]) -> list[float] | None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from streams.contracts.outputs import Candidate, Signal
 from streams.definitions.model import Action, Channel, Expression
 from streams.engine.decisions import buckets, contacts, hours
-from streams.engine.decisions.arbitration import Posterior, posterior
-from streams.engine.decisions.plan import Gates, StepPlan, hours_of
+from streams.engine.decisions.arbitration import Posterior
+from streams.engine.decisions.plan import Gates, Way, WayKey, hours_of
 from streams.engine.decisions.state import Held
 from streams.engine.facts import in_session
 from streams.engine.routes import ActionPlan
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 ROLLOUT_SALT: Final = "rollout/"
+_BEFORE_SUPPRESSION: Final = frozenset({"contact_limit", "quiet_hours"})
 PRIOR: Final = "prior"
 UNKNOWN: Final = Posterior(0.5, 0.5)
 
@@ -47,19 +48,18 @@ class Option:
     scale: float = 0.0
     """C x V x L."""
     known: Posterior = UNKNOWN
+    p: float = 0.5
+    """Its mean."""
+    priority: float = 0.0
     model: str = PRIOR
     opens: int = 0
     """Where a gate is closed for a time only: when to look again; 0: it is not."""
-
-    @property
-    def priority(self) -> float:
-        return self.scale * self.known.mean
 
 
 class Moment:
     """What the candidates of one decision have in common, found out once and only when something asks."""
 
-    __slots__ = ("_limits", "_quiet", "_zone", "in_session", "p", "resting", "step", "t")
+    __slots__ = ("_limits", "_zone", "in_session", "p", "resting", "step", "suppressed", "t", "ways")
 
     def __init__(self, step: Step, t: int) -> None:
         self.step = step
@@ -69,7 +69,9 @@ class Moment:
         self.resting = marketing_rests(step, t)
         self._zone: str | None = None
         self._limits: dict[int, bool] = {}
-        self._quiet: dict[tuple[str, str, int], tuple[str, int]] = {}
+        self.suppressed = step.p.dealings.suppressed if step.p.dealings is not None else None
+        self.ways: dict[WayKey, tuple[str | None, int]] = {}
+        """Way -> (gate that closes it, when to look again or 0)."""
 
     @property
     def zone_name(self) -> str:
@@ -96,18 +98,33 @@ class Moment:
         periods = self.step.plan.policy.quiet.get((channel, purpose))
         if periods is None or (purpose == "service" and self.in_session):
             return "", 0
-        found = self._quiet.get((channel, purpose, t))
-        if found is None:
-            at = hours.local(t, self.zone)
-            now = [period for period in periods if hours.inside(period.hours, at)]
-            if not now:
-                found = "", 0
-            elif any(period.then == "drop" for period in now):
-                found = "drop", 0
-            else:
-                found = "hold", hours.quiet_until(t, hours_of(periods), self.zone) or 0
-            self._quiet[channel, purpose, t] = found
-        return found
+        at = hours.local(t, self.zone)
+        now = [period for period in periods if hours.inside(period.hours, at)]
+        if not now:
+            return "", 0
+        if any(period.then == "drop" for period in now):
+            return "drop", 0
+        return "hold", hours.quiet_until(t, hours_of(periods), self.zone) or 0
+
+    def look(self, way: Way, purpose: str) -> tuple[str | None, int]:
+        """(gate that closes a channel for all actions alike, when to look again or 0)."""
+        step, t, channel = self.step, self.t, way.channel
+        if not reachable(step, channel, purpose, self.in_session):
+            return "channel", 0
+        if way.limits and self.limited(way.limits):
+            return "contact_limit", 0
+        how, until = self.quiet(channel.name, purpose, t)
+        if how:
+            return "quiet_hours", until
+        if channel.open:
+            opens = hours.open_from(t, channel.open, step.plan.policy.zones[channel.timezone])
+            if opens != t:
+                return "closed", opens or 0
+        if channel.capacity is not None:
+            free = step.shares.free_from(channel, t)
+            if free != t:
+                return "capacity", free or 0
+        return None, 0
 
 
 def marketing_rests(step: Step, t: int) -> bool:
@@ -124,8 +141,10 @@ def marketing_rests(step: Step, t: int) -> bool:
 
 def judge(now: Moment, option: Option, held: Held | None) -> None:
     """Take an option through the gates; the first that closes is noted in its candidate."""
-    candidate = option.candidate
-    candidate.closed_by = _of_action(now, option, held) or _of_channels(now, option) or _of_slot(now, option)
+    closed = _of_action(now, option, held) or _of_channels(now, option)
+    if closed is None and now.p.triggers:
+        closed = _of_slot(now, option)
+    option.candidate.closed_by = closed
 
 
 def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
@@ -135,18 +154,17 @@ def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
     if action.paused:
         return "paused"
     model = step.action_models.get(action.name)
-    if model is not None:
+    if model is None:
+        option.known, option.p = step.plan.policy.unknown
+    else:
         option.model = model.key
         if model.paused and action.guardrails is not None and action.guardrails.pause:
             return "guardrail"
-        option.known = posterior(step.plan.policy.arbitration, model.positives, model.negatives)
-    else:
-        option.known = posterior(step.plan.policy.arbitration, 0.0, 0.0)
-    if action.rollout < 1.0 and not buckets.within(action.rollout, ROLLOUT_SALT + action.name, now.p.id):
+        option.known, option.p = step.plan.policy.known(model)
+    if gates.rolled_out < 1.0 and not buckets.within(gates.rolled_out, ROLLOUT_SALT + action.name, now.p.id):
         return "rollout"
-    facts = step.facts
     for gate, condition in gates.conditions:
-        if not condition(facts):
+        if not condition(step.facts):
             return gate
     closed = _weigh(step, option)
     if closed is not None:
@@ -162,26 +180,31 @@ def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
 
 def _weigh(step: Step, option: Option) -> str | None:
     """P, C, V and L."""
-    action = option.plan.action
+    gates = option.gates
     candidate = option.candidate
-    value = number(step, action.value)
-    if value is None or value < 0.0 or value < action.cost:
+    v, c = gates.value, gates.weight
+    if v is None:
+        action = option.plan.action
+        value = number(step, action.value)
+        if value is None or value < 0.0:
+            return "value"
+        v = value - action.cost
+    if v < 0.0:
         return "value"
-    weight = action.weight
-    c = number(step, weight) if not isinstance(weight, (int, float)) else float(weight)
-    if c is None or c < 0.0:
-        return "weight"
-    lever = option.gates.lever
+    if c is None:
+        c = number(step, option.plan.action.weight)
+        if c is None or c < 0.0:
+            return "weight"
+    lever = gates.lever
     weights = step.plan.policy.arbitration.weights
     if weights and option.signal.journey is not None:
         lever *= weights.get(option.signal.journey, 1.0)
-    v = value - action.cost
     option.scale = c * v * lever
-    candidate.p = option.known.mean
+    candidate.p = option.p
     candidate.c = c
     candidate.v = v
     candidate.l = lever
-    candidate.priority = option.priority
+    candidate.priority = option.priority = option.scale * option.p
     candidate.model = option.model
     return None
 
@@ -191,29 +214,36 @@ def number(step: Step, stated: float | Expression) -> float | None:
     if isinstance(stated, (int, float)):
         return float(stated)
     found = stated.value(step.facts)
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not -inf < found < inf:
-        return None
-    return float(found)
+    if type(found) is not float:
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            return None
+        found = float(found)
+    return found if -inf < found < inf else None
 
 
 def _of_channels(now: Moment, option: Option) -> str | None:
     """The first channel that passes all of its gates. Where none does, what closed the first that can be reached."""
     step = now.step
     action = option.plan.action
-    plan = option.gates.steps[option.step]
+    candidate = option.candidate
     reason: str | None = None
-    for channel in plan.channels:
-        if not reachable(step, channel, action, now.in_session):
+    for way in option.gates.steps[option.step].ways:
+        found = now.ways.get(way.key)
+        if found is None:
+            found = now.ways[way.key] = now.look(way, action.purpose)
+        closed, opens = found
+        if closed == "channel":
             continue
         if reason is None:
-            option.candidate.channel = channel.name
+            candidate.channel = way.channel.name
             reason = _of_customer(now, option)
             if reason is not None:
                 return reason
-        closed, opens = _of_channel(now, option, plan, channel)
+        if closed not in _BEFORE_SUPPRESSION and now.suppressed and now.t < now.suppressed.get(action.name, 0):
+            closed, opens = "suppression", 0
         if closed is None:
-            option.channel = channel
-            option.candidate.channel = channel.name
+            option.channel = way.channel
+            candidate.channel = way.channel.name
             option.opens = 0
             break
         reason = reason or closed
@@ -239,31 +269,9 @@ def _of_customer(now: Moment, option: Option) -> str | None:
             and issued.step == option.step
         ):
             return "already_open"
-    if action.purpose == "marketing" and now.resting:
+    if now.resting and action.purpose == "marketing":
         return "marketing_pause"
     return None
-
-
-def _of_channel(now: Moment, option: Option, plan: StepPlan, channel: Channel) -> tuple[str | None, int]:
-    """(gate that closes it, when to look again or 0)."""
-    step, t = now.step, now.t
-    places = plan.limits[channel.name]
-    if places and now.limited(places):
-        return "contact_limit", 0
-    how, until = now.quiet(channel.name, option.plan.action.purpose, t)
-    if how:
-        return "quiet_hours", until
-    if suppressed(now.p, option.plan.action, t):
-        return "suppression", 0
-    if channel.open:
-        opens = hours.open_from(t, channel.open, step.plan.policy.zones[channel.timezone])
-        if opens != t:
-            return "closed", opens or 0
-    if channel.capacity is not None:
-        free = step.shares.free_from(channel, t)
-        if free != t:
-            return "capacity", free or 0
-    return None, 0
 
 
 def _outlives(option: Option, until: int) -> bool:
@@ -290,11 +298,7 @@ def _of_slot(now: Moment, option: Option) -> str | None:
     return None
 
 
-def suppressed(p: Profile, action: Action, t: int) -> bool:
-    return p.dealings is not None and t < p.dealings.suppressed.get(action.name, 0)
-
-
-def reachable(step: Step, channel: Channel, action: Action, session: bool) -> bool:
+def reachable(step: Step, channel: Channel, purpose: str, session: bool) -> bool:
     """The customer can be reached on the channel and has not refused it (marketing: has agreed to it)."""
     p = step.p
     if channel.in_session and not session:
@@ -303,13 +307,13 @@ def reachable(step: Step, channel: Channel, action: Action, session: bool) -> bo
         held = p.traits.get(channel.identifier)
         if held is None or held[0] is None or held[0] == "":
             return False
-    return consented(p, channel, action)
+    return consented(p, channel, purpose)
 
 
-def consented(p: Profile, channel: Channel, action: Action) -> bool:
+def consented(p: Profile, channel: Channel, purpose: str) -> bool:
     held = p.consent.get(channel.name)
     allowed = held[0] if held is not None else None
-    if action.purpose == "marketing" and channel.opt_in:
+    if purpose == "marketing" and channel.opt_in:
         return allowed is True
     return allowed is not False
 

@@ -15,6 +15,7 @@ from streams.contracts.outputs import Signal
 from streams.definitions.model import Action, Channel, Definition, When
 from streams.definitions.policy import DAY_MS, Hours, Limit, PauseMarketing, QuietHours
 from streams.engine import facts
+from streams.engine.decisions.arbitration import ActionModel, Posterior, posterior
 from streams.engine.decisions.hours import zones
 
 Condition = Callable[[facts.Facts], bool]
@@ -22,15 +23,28 @@ MODEL_PREFIX: Final = "action."
 """``action.<name>``: name of an action's model and of its examples."""
 
 
+WayKey = tuple[str, str, tuple[int, ...]]
+
+
+@dataclass(slots=True)
+class Way:
+    """A channel for one step: what closes it closes it for every action with the same key."""
+
+    channel: Channel
+    limits: tuple[int, ...]
+    """Places of the limits that apply."""
+    key: WayKey
+    """(channel, purpose, limits)."""
+
+
 @dataclass(slots=True)
 class StepPlan:
     """One step of an action; the first is the action itself."""
 
     after_ms: int
-    channels: tuple[Channel, ...]
+    ways: tuple[Way, ...]
+    """The preferred one first."""
     unless: frozenset[str]
-    limits: dict[str, tuple[int, ...]]
-    """Channel -> limits (by place) that close it for this action."""
     content_key: str | None
     content: Mapping[str, Any]
 
@@ -44,6 +58,11 @@ class Gates:
     steps: tuple[StepPlan, ...]
     lever: float
     """L without the weight of a journey."""
+    value: float | None
+    """V; None: it must be computed."""
+    weight: float | None
+    """C; likewise."""
+    rolled_out: float
     model: str
     signature: str
 
@@ -55,6 +74,10 @@ class PolicyPlan:
         self.holdout = policy.holdout
         self.suppression = policy.suppression
         self.arbitration = definition.arbitration
+        prior = posterior(self.arbitration, 0.0, 0.0)
+        self.unknown = prior, prior.mean
+        """Of an action that nothing is known of: (posterior, its mean)."""
+        self._known: dict[str, tuple[Posterior, float]] = {}
         self.pauses = tuple((pause_key(p), p) for p in policy.pauses if p.when is not None)
         self.pausing = frozenset(p.when.signal for p in policy.pauses if p.when is not None)
         """Kinds of signals that may pause marketing."""
@@ -103,13 +126,13 @@ class PolicyPlan:
             ("applicability", action.applicable),
             ("suitability", action.suitable),
         )
-        first = StepPlan(0, channels, frozenset(), self._limits(action, channels), action.content_key, action.content)
+        first = StepPlan(0, self._ways(action, channels), frozenset(), action.content_key, action.content)
         steps = [first]
         for step in action.steps:
             its = tuple(map(channel, step.channels))
             steps.append(
                 StepPlan(
-                    step.after_ms, its, frozenset(step.unless), self._limits(action, its),
+                    step.after_ms, self._ways(action, its), frozenset(step.unless),
                     step.content_key or action.content_key, {**action.content, **step.content},
                 )
             )  # fmt: skip
@@ -117,14 +140,29 @@ class PolicyPlan:
             tuple((gate, e.bound(facts.READERS)) for gate, e in expressions if e is not None),
             tuple(steps),
             action.lever * self.arbitration.weights.get(action.purpose, 1.0),
+            float(action.value) - action.cost if isinstance(action.value, (int, float)) else None,
+            float(action.weight) if isinstance(action.weight, (int, float)) else None,
+            action.rollout,
             MODEL_PREFIX + action.name,
             signature(action, definition),
         )
 
-    def _limits(self, action: Action, channels: Iterable[Channel]) -> dict[str, tuple[int, ...]]:
-        return {
-            c.name: tuple(n for n, limit in enumerate(self.limits) if _closes(limit, action, c.name)) for c in channels
-        }
+    def _ways(self, action: Action, channels: Iterable[Channel]) -> tuple[Way, ...]:
+        ways = []
+        for channel in channels:
+            places = tuple(n for n, limit in enumerate(self.limits) if _closes(limit, action, channel.name))
+            ways.append(Way(channel, places, (channel.name, action.purpose, places)))
+        return tuple(ways)
+
+    def known(self, model: ActionModel) -> tuple[Posterior, float]:
+        """(posterior, its mean) of an action's success."""
+        found = self._known.get(model.key)
+        if found is None:
+            one = posterior(self.arbitration, model.positives, model.negatives)
+            found = self._known[model.key] = one, one.mean
+            if len(self._known) > 4 * len(self.of):  # older snapshots
+                del self._known[next(iter(self._known))]
+        return found
 
     def zone_of(self, name: str) -> ZoneInfo:
         """The customer's, else the definition's."""
