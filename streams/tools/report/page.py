@@ -19,6 +19,7 @@ from streams.tools.report.charts import Chart, action_charts, feeling_charts, jo
 from streams.tools.report.report import Report
 from streams.tools.report.terminal import head_tables, journey_tables
 from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_drivers import driver_tables, mood_tables
 from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
 
 POLICY: Final = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -76,13 +77,15 @@ figures.forEach(([data, layout], n) => Plotly.newPlot("chart-" + n, data, Object
 
 def _body(report: Report, charts: list[Chart]) -> Iterator[str]:
     sections: list[tuple[str, str, Iterable[RenderableType], Iterable[Chart]]] = [
-        (f"journey-{n}", journey.journey, journey_tables(journey), journey_charts(journey))
-        for n, journey in enumerate(report.journeys)
+        (f"journey-{n}", journey.journey, [*journey_tables(journey), *driver_tables(drivers)], journey_charts(journey))
+        for n, (journey, drivers) in enumerate(zip(report.journeys, report.drivers, strict=True))
     ]
     sections.append(("actions", "actions", action_tables(report.actions), action_charts(report.actions)))
     if report.feelings is not None:
         charted = feeling_charts(report.feelings)
         sections.append(("satisfaction", "satisfaction", feeling_tables(report.feelings), charted))
+    if report.mood is not None:
+        sections.append(("mood", "changes of satisfaction", mood_tables(report.mood), ()))
     if report.service is not None:
         sections.append(("service", "service", service_tables(report.service), ()))
     sections.append(("cohorts", "cohorts", cohort_tables(report.cohorts), ()))

@@ -12,6 +12,7 @@ import msgspec
 from streams.definitions.model import Definition
 from streams.tools.report.actions import ActionCounts, ActionFigures
 from streams.tools.report.cohorts import CohortCounts, CohortFigures
+from streams.tools.report.drivers import DriverCounts, DriverFigures, MoodCounts, MoodDrivers
 from streams.tools.report.feelings import FeelingCounts, FeelingFigures
 from streams.tools.report.frame import Frame
 from streams.tools.report.history import History
@@ -35,6 +36,9 @@ class Report(msgspec.Struct):
     visits: VisitFigures | None
     """None: no touchpoints were given."""
     journeys: list[JourneyFigures]
+    drivers: list[DriverFigures]
+    """One for each of the journeys."""
+    mood: MoodDrivers | None
     actions: list[ActionFigures]
     feelings: FeelingFigures | None
     service: ServiceFigures | None
@@ -55,6 +59,8 @@ def report_of(
     """``journeys``: only these; empty: all. Actions are not of one journey and always there."""
     wanted = [journey for journey in definition.journeys if not journeys or journey.name in journeys]
     counts = {journey.name: JourneyCounts(journey) for journey in wanted}
+    drivers = {journey.name: DriverCounts() for journey in wanted}
+    mood = MoodCounts()
     visits = VisitCounts(definition.time.session_gap_ms, definition.time.session_cap_ms)
     actions = ActionCounts(definition)
     feelings, service, cohorts = FeelingCounts(), ServiceCounts(), CohortCounts(frame.zone)
@@ -65,7 +71,7 @@ def report_of(
         touchpoints += len(history.touches)
         signals += len(history.found)
         visits.add(history, frame)
-        for section in (actions, feelings, service, cohorts):
+        for section in (actions, feelings, service, cohorts, mood):
             section.add(history, frame)
         for signal in history.loose_friction:
             found = counts.get(signal.journey or "")
@@ -75,6 +81,7 @@ def report_of(
             found = counts.get(passage.journey)
             if found is not None:
                 found.add(passage, history, frame)
+                drivers[passage.journey].add(passage, history, frame)
     notes = []
     if not touchpoints:
         notes.append(
@@ -92,6 +99,8 @@ def report_of(
         signals=signals,
         visits=visits.figures() if touchpoints else None,
         journeys=[one.figures(frame) for one in counts.values()],
+        drivers=[one.figures(counts[name], frame) for name, one in drivers.items()],
+        mood=mood.figures() if touchpoints else None,
         actions=actions.figures(frame),
         feelings=feelings.figures(frame) if touchpoints else None,
         service=service.figures(frame) if touchpoints else None,

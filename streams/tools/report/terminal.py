@@ -16,6 +16,7 @@ from streams.tools.report import words
 from streams.tools.report.journeys import JourneyFigures, JourneySlice
 from streams.tools.report.report import Report
 from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_drivers import driver_tables, mood_tables
 from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
 from streams.tools.report.terminal_table import SHOWN, table
 from streams.tools.report.visits import VisitFigures
@@ -24,11 +25,14 @@ from streams.tools.report.visits import VisitFigures
 def tables(report: Report) -> Iterator[RenderableType]:
     """What to print, one after the other."""
     yield from head_tables(report)
-    for journey in report.journeys:
+    for journey, drivers in zip(report.journeys, report.drivers, strict=True):
         yield from journey_tables(journey)
+        yield from driver_tables(drivers)
     yield from action_tables(report.actions)
     if report.feelings is not None:
         yield from feeling_tables(report.feelings)
+    if report.mood is not None:
+        yield from mood_tables(report.mood)
     if report.service is not None:
         yield from service_tables(report.service)
     yield from cohort_tables(report.cohorts)
