@@ -44,7 +44,7 @@ def moved(records: Sequence[Record], kind: str) -> MovedFigures:
 
 
 def people(n: int, seed: int, chance: float, with_it: float) -> list[Record]:
-    """Each minute somebody in the stage may chat (one in thirty) and may come on (``chance``; after a chat ``with_it``);
+    """Each minute a customer in the stage may chat (1 in 30) and may come on (``chance``; after a chat ``with_it``);
     after two hours the others are gone.
     """
     rng = random.Random(seed)
