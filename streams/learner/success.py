@@ -1,7 +1,9 @@
 """The learner of one action: contacts that were a success and those that were none, and its guardrails.
 
-Owns when a count becomes a snapshot, and when a guardrail is broken. Deterministic, as ``learner.py`` is: the same
-labels in the same order give the same snapshots, also when it was stored and read back anywhere between two of them.
+Owns when a count becomes a snapshot, and when a guardrail is broken. A label counts when its attribution is over, not
+sooner: successes are known before failures (``cohorts.py``). Guardrails look at contacts as they are told; those that
+succeed are told first, so what breaks one is no haste. Deterministic, as ``learner.py`` is: the same labels in the same
+order give the same snapshots, also when it was stored and read back anywhere between two of them.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import hmac
 from array import array
 from collections import deque
 from hashlib import blake2b, sha256
-from math import sqrt
+from math import nan, sqrt
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +23,8 @@ from streams.definitions.policy import Guardrails
 from streams.engine.decisions.plan import MODEL_PREFIX, signature
 from streams.engine.scoring.scorer import ModelRefused
 from streams.learner import snapshots
+from streams.learner.cohorts import Cohorts, Label
+from streams.learner.learner import PATIENCE
 from streams.learner.quality import Quality
 
 AT_LEAST: Final = 20
@@ -42,6 +46,7 @@ class SuccessLearner:
         self.name = MODEL_PREFIX + action.name
         self.signature = signature(action, definition)
         self.guardrails = action.guardrails
+        self.attribution_ms = action.attribution_ms
         self.definition = definition.number
         self.version = version
         self.counts = {"learned": 0, "repeated": 0, "foreign": 0, "left_out": 0, "imputed": 0}
@@ -51,6 +56,7 @@ class SuccessLearner:
         self._key = snapshots.checked(key)
         self._seen: dict[int, None] = {}
         self._next_model = AT_LEAST
+        self._cohorts = Cohorts()
         self._window: deque[int] = deque(maxlen=_window(action.guardrails))
         """Of the newest contacts, what was heard of ``GUARDED``, as bits."""
 
@@ -67,17 +73,28 @@ class SuccessLearner:
             del self._seen[next(iter(self._seen))]
         self._seen[seen] = None
         self.learned_until = max(self.learned_until, example.matured_at)
-        self.counts["learned"] += 1
-        self.positives += example.label
+        customer = self._cohorts.hash_of(example.customer)
+        if customer is None:
+            self.counts["left_out"] += 1
+        else:
+            due = example.scored_at + self.attribution_ms
+            self._cohorts.wait(Label(due, seen, customer, example.label, nan, b"\0"))
         self._window.append(sum(1 << n for n, name in enumerate(GUARDED) if name in example.outcomes))
         broken = bool(self.broken())
         turned, self.paused = broken and not self.paused, broken or self.paused
+        models = [self._publish()] if turned else []
+        for label in self._cohorts.complete(self.learned_until - 1 - self.attribution_ms // PATIENCE):
+            self.counts["learned"] += 1
+            self.positives += label.came_true
+            if self.counts["learned"] >= self._next_model:
+                models.append(self._publish())
+        return models
+
+    def _publish(self) -> Model:
         n = self.counts["learned"]
-        if n < self._next_model and not turned:
-            return []
-        self._next_model = n + max(PUBLISH_EVERY, n // 20)
+        self._next_model = max(AT_LEAST, n + max(PUBLISH_EVERY, n // 20))
         self.version += 1
-        return [snapshots.signed(self._snapshot(), self._key)]
+        return snapshots.signed(self._snapshot(), self._key)
 
     def broken(self) -> list[str]:
         """Guardrails whose rate is above its bound by more than chance (the lower end of Wilson's 95 % interval)."""
@@ -102,7 +119,7 @@ class SuccessLearner:
             algorithm="beta",
             software=snapshots.software(),
             examples=n,
-            base_rate=self.positives / n,
+            base_rate=self.positives / n if n else 0.0,
             learned_until=self.learned_until,
             definition=self.definition,
             positives=float(self.positives),
@@ -147,6 +164,7 @@ class SuccessLearner:
                 "seen": array("Q", self._seen).tobytes(),
                 "next_model": self._next_model,
                 "window": bytes(self._window),
+                "cohorts": self._cohorts.state(),
             }
         )
         return self._sign(data) + data
@@ -175,6 +193,7 @@ class SuccessLearner:
         learner._seen = dict.fromkeys(array("Q", state["seen"]))
         learner._next_model = state["next_model"]
         learner._window.extend(state["window"])
+        learner._cohorts = Cohorts.of_state(state["cohorts"])
         return learner
 
     def _sign(self, data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from streams.engine.scoring.scorer import ModelRefused
 from streams.learner.school import School
 from streams.learner.snapshots import scorer_of
 from streams.learner.success import AT_LEAST, PUBLISH_EVERY, SuccessLearner, wilson_low
-from tests.support.engines import D, H, Run, define, touchpoint
+from tests.support.engines import D, H, M, Run, define, touchpoint
 from tests.support.labels import KEY
 from tests.support.policies import SHOP, failed, reached, with_action
 
@@ -32,9 +32,18 @@ def learner(guardrails: Guardrails | None = None) -> SuccessLearner:
 
 def example(n: int, label: bool = False, **fields: Any) -> Example:
     fields.setdefault("signature", signature(MAIL, DEFINITION))
+    """Of the n-th minute; a success is known at once, a failure when the attribution is over."""
+    at = n * M
+    known = at + 1 if label else at + MAIL.attribution_ms
     return Example(
-        f"x{n}", f"c{n}", fields.pop("risk", "action.mail"), fields.pop("signature"), n, n + 1, label, **fields
+        f"x{n}", f"c{n}", fields.pop("risk", "action.mail"), fields.pop("signature"), at, known, label, **fields
     )
+
+
+def in_order(examples: list[Example]) -> list[Example]:
+    """As they are told, and one much later: what is complete is learned."""
+    last = max(x.scored_at for x in examples) // M + 100
+    return sorted([*examples, example(last)], key=lambda x: x.matured_at)
 
 
 def told(one: SuccessLearner, examples: list[Example]) -> list[Model]:
@@ -43,7 +52,7 @@ def told(one: SuccessLearner, examples: list[Example]) -> list[Model]:
 
 def test_first_snapshot_comes_with_enough_labels_and_further_ones_ever_so_many() -> None:
     one = learner()
-    models = told(one, [example(n, n % 4 == 0) for n in range(AT_LEAST + 2 * PUBLISH_EVERY)])
+    models = told(one, in_order([example(n, n % 4 == 0) for n in range(AT_LEAST + 2 * PUBLISH_EVERY)]))
     assert [(m.version, m.examples, m.positives, m.negatives) for m in models] == [
         (1, 20, 5.0, 15.0),
         (2, 40, 10.0, 30.0),
@@ -55,7 +64,16 @@ def test_first_snapshot_comes_with_enough_labels_and_further_ones_ever_so_many()
 def test_repeated_and_foreign_examples_are_counted_and_not_learned() -> None:
     one = learner()
     told(one, [example(1), example(1), example(2, signature="other"), example(3, risk="action.other")])
-    assert (one.counts["learned"], one.counts["repeated"], one.counts["foreign"]) == (1, 1, 2)
+    assert (one.counts["learned"], one.counts["repeated"], one.counts["foreign"]) == (0, 1, 2)
+    told(one, [example(100)])
+    assert one.counts["learned"] == 1
+
+
+def test_successes_do_not_count_before_the_failures_of_their_time() -> None:
+    """Of 100 contacts 10 succeed, and are told at once: no snapshot ever says more than that."""
+    one = learner()
+    models = told(one, in_order([example(n, n % 10 == 0) for n in range(100)]))
+    assert {round(m.base_rate, 2) for m in models} == {0.1}
 
 
 def test_snapshots_do_not_depend_on_restarts() -> None:
@@ -66,6 +84,7 @@ def test_snapshots_do_not_depend_on_restarts() -> None:
     rules = Guardrails(dismissed=0.05, window=50, pause=True)
     whole, stored = learner(rules), learner(rules)
     found: list[Model] = []
+    examples = in_order(examples)
     for n, x in enumerate(examples):
         if n % 17 == 0:
             stored = SuccessLearner.load(replace(MAIL, guardrails=rules), DEFINITION, stored.dump(), KEY)
@@ -112,13 +131,13 @@ def test_other_guardrails_begin_to_watch_anew() -> None:
     same = one.adopt(replace(MAIL, guardrails=rules), DEFINITION)
     assert (same, same.paused) == (one, True)
     other = one.adopt(replace(MAIL, guardrails=replace(rules, dismissed=0.2)), DEFINITION)
-    assert (other, other.paused, other.counts["learned"]) == (one, False, 12)
+    assert (other, other.paused) == (one, False)
     anew = one.adopt(replace(MAIL, attribution_ms=H), DEFINITION)
     assert (anew.counts["learned"], anew.version) == (0, one.version)
 
 
 def test_snapshot_through_the_topic_is_what_the_engine_adopts() -> None:
-    models = told(learner(), [example(n, n % 2 == 0) for n in range(AT_LEAST)])
+    models = told(learner(), in_order([example(n, n % 2 == 0) for n in range(AT_LEAST)]))
     record = OutputCodec(PackagedSchemas(), "/journey").model(models[0])
     read = OutputReader(PackagedSchemas()).read(Model, record.value or b"")
     found = scorer_of(read, KEY)
@@ -145,17 +164,18 @@ def test_a_school_learns_from_what_the_engine_tells() -> None:
         if i % 4 == 0:
             run.hear(touchpoint(2000, "Order Completed", f"c{i}"))
     run.until(1 * D)
+    reached(run, "last", 1 * D)
+    failed(run, 1 * D, "last")
+    run.until(2 * D)
     models = [model for one in run.examples for model in school.learn(one)]
-    assert [(m.name, m.positives, m.negatives) for m in models] == [
-        ("action.mail", 10.0, 10.0),
-        ("action.mail", 10.0, 30.0),
-    ]
+    assert [(m.name, m.examples) for m in models] == [("action.mail", 20), ("action.mail", 40)]
+    assert (models[1].positives, models[1].negatives) == (10.0, 30.0)
     again = School(KEY)
     again.load(definition, school.dump(), school.versions)
     assert again.versions == school.versions == {"action.mail": 2}
     assert [name for name, _ in served(definition)] == list(school.learners)
     run.adopt_model(scorer_of(models[-1], KEY))
-    reached(run, "new")
-    failed(run, 1 * D + 1000, "new")
+    reached(run, "new", 2 * D)
+    failed(run, 2 * D + 1000, "new")
     assert run.decisions[-1].candidates[0].p == pytest.approx(10.5 / 41)
     assert run.decisions[-1].model == "action.mail@2"
