@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "features": "streams.cli.features:features",
     "emit": "streams.cli.emit:emit",
     "tail": "streams.cli.tail:tail",
+    "explain": "streams.cli.explain:explain",
     "topics": "streams.cli.topics:app",
     "kafka": "streams.cli.kafka:app",
     "replay": "streams.cli.replay:replay",

@@ -39,6 +39,7 @@ DEMO = (
     "journey emit 'Order Completed' --customer me",
     "journey tail triggers --customer me --from-beginning --count 2",
     "journey tail customers --customer me --from-beginning --count 2",
+    "journey explain me",
     "python examples/producer.py --help",
     "journey emit 'Product Viewed' --customer ada --channel web --property product_id=p-1 --property price=19.9",
     "journey tail touchpoints --customer ada --from-beginning --count 1",
@@ -153,7 +154,9 @@ def test_the_demo_and_its_first_minute(demo: subprocess.Popen[str], folder: Path
     assert "payment_help" in before
     assert "payment_help" not in after
     assert "me" in after
-    assert "Product Viewed" in outputs[DEMO[7]]
+    assert "payment_help by web was issued" in outputs["journey explain me"]
+    assert "the goal was reached" in outputs["journey explain me"]
+    assert "Product Viewed" in outputs[DEMO[8]]
     said, _ = demo.communicate(timeout=180)
     assert demo.returncode == 0, said
     assert "right:" in said

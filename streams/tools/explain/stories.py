@@ -1,0 +1,127 @@
+"""What is known about one customer's decisions: gathered from Kafka, or from the output of a replay.
+
+Owns finding the records: whose a trigger or decision is, and what belongs together. ``words`` tells it.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from streams.contracts.outputs import Decision, LastTouchpoint, Signal, Trigger
+from streams.contracts.schemas import SchemaSource
+from streams.contracts.topics import Topics
+from streams.tools.tail import Stream, tail
+
+Record = Decision | Signal | Trigger
+_STRUCTS: Final[dict[str, type[Record]]] = {"decision": Decision, "signal": Signal, "trigger": Trigger}
+
+
+class NotFoundError(LookupError):
+    """Nobody and nothing has that id; the text says where was looked."""
+
+
+@dataclass(slots=True)
+class Story:
+    """One decision: the signals that asked for it, and the life of the trigger that it issued."""
+
+    decision: Decision
+    signals: list[Signal] = field(default_factory=list)
+    trigger: list[Trigger] = field(default_factory=list)
+    """Revisions, oldest first; of a ghost there is none."""
+
+
+def stories(
+    records: Callable[[str, str | None], Iterable[Record]], wanted: str, *, newest: int | None = None
+) -> list[Story]:
+    """The decisions about ``wanted`` (a trigger's, decision's or signal's id, else a customer's), oldest first.
+
+    ``records(kind, customer)`` gives all of a kind, of one customer or of all. Raises ``NotFoundError``.
+    """
+    # A customer's decisions lie together, those of an id can be anywhere.
+    decisions = [one for one in records("decision", wanted) if isinstance(one, Decision)]
+    if not decisions:
+        decisions = [one for one in records("decision", None) if isinstance(one, Decision) and _is_about(one, wanted)]
+    if not decisions:
+        raise NotFoundError(
+            f"No decision is about {wanted!r}: it is no id of a trigger, a decision or a signal that was decided on, "
+            "and no customer has it that anything was decided for. Decisions as old as the topic keeps are known."
+        )
+    decisions.sort(key=lambda one: one.time)
+    if newest is not None:
+        decisions = decisions[-newest:]
+    customer = decisions[0].customer
+    signals = {one.signal_id: one for one in records("signal", customer) if isinstance(one, Signal)}
+    triggers: dict[str, list[Trigger]] = {}
+    for one in records("trigger", customer):
+        if isinstance(one, Trigger):
+            triggers.setdefault(one.trigger_id, []).append(one)
+    return [
+        Story(
+            one,
+            [signals[key] for key in dict.fromkeys((one.signal_id, *one.signals)) if key in signals],
+            sorted(triggers.get(one.trigger_id or "", ()), key=lambda t: t.revision),
+        )
+        for one in decisions
+    ]
+
+
+def _is_about(decision: Decision, wanted: str) -> bool:
+    return wanted in (decision.trigger_id, decision.decision_id, decision.signal_id)
+
+
+class File:
+    """The output of ``journey replay``, plain or .gz."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, kind: str, customer: str | None) -> Iterator[Record]:
+        """Raises ``ValueError`` for a line that is none of a replay."""
+        opened = gzip.open if self._path.suffix == ".gz" else open
+        # A quick look: most lines of a replay are signals, and most are about somebody else.
+        start = f'{{"kind":"{kind}",'.encode()
+        name = None if customer is None else msgspec.json.encode(customer)
+        with opened(self._path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.startswith(start) or (name is not None and name not in line):
+                    continue
+                try:
+                    fields: dict[str, Any] = msgspec.json.decode(line)
+                    fields["kind"] = fields.pop("signal", None)  # of a signal; its own kind makes room for the record's
+                    if "last_touchpoints" in fields:
+                        fields["last_touchpoints"] = [
+                            [one.get(name) for name in LastTouchpoint.__struct_fields__]
+                            for one in fields["last_touchpoints"]
+                        ]
+                    record = msgspec.convert(fields, _STRUCTS[kind])
+                except msgspec.MsgspecError as error:
+                    raise ValueError(f"{self._path}, line {number}: {error}") from error
+                if customer is None or record.customer == customer:
+                    yield record
+
+
+class Log:
+    """The output topics of a deployment; committed records only."""
+
+    def __init__(self, config: Mapping[str, Any], topics: Topics, schemas: SchemaSource) -> None:
+        self._config = config
+        self._topics = topics
+        self._schemas = schemas
+
+    def __call__(self, kind: str, customer: str | None) -> Iterator[Record]:
+        """Raises ``TailError`` where a topic cannot be read."""
+        stream: Stream = _STREAMS[kind]
+        for read in tail(
+            self._config, self._topics, stream, self._schemas, customer=customer, since="beginning", until="end"
+        ):
+            if isinstance(read.value, Decision | Signal | Trigger):
+                yield read.value
+
+
+_STREAMS: Final[dict[str, Stream]] = {"decision": "decisions", "signal": "signals", "trigger": "triggers"}
