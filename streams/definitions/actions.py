@@ -29,6 +29,7 @@ from streams.definitions.table import Table, read_duration, read_name, read_numb
 
 HIGHEST_VALUE: Final = 1e9
 HIGHEST_FACTOR: Final = 1e6
+CHANNEL_ORDERS: Final = ("stated", "preferred")
 DEFAULT_ATTRIBUTION_MS: Final = 7 * DAY_MS
 ELSEWHERE: Final = {
     "arms": "write it under `experiment:`",
@@ -62,6 +63,7 @@ def _action(name: str, node: Node, draft: Draft) -> Action | None:
         table.need("when", "the signals that it answers, for example {signal: abandonment}"), draft, "'when'"
     )
     channels = read_channel_names(table, draft)
+    order = table.choice("channel_order", CHANNEL_ORDERS)
     value = _value(table.take("value"), draft)
     cost = table.number("cost", 0.0, HIGHEST_VALUE)
     gates = {
@@ -116,6 +118,7 @@ def _action(name: str, node: Node, draft: Draft) -> Action | None:
         budget=budget,
         attribution_ms=attribution or DEFAULT_ATTRIBUTION_MS,
         guardrails=guardrails,
+        preferred_first=order == "preferred",
     )
 
 

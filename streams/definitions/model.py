@@ -251,6 +251,8 @@ class Action:
     attribution_ms: int = 7 * DAY_MS
     """A goal of its journey that soon after the decision is its success."""
     guardrails: Guardrails | None = None
+    preferred_first: bool = False
+    """Of ``channels``, first the one on which this customer has answered most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from streams.contracts.outputs import SEVERITIES, SIGNAL_KINDS
 from streams.contracts.touchpoint import ACTORS
+from streams.definitions.actions import CHANNEL_ORDERS
 from streams.definitions.names import JOURNEY_TYPES, VISIBLE
 from streams.definitions.pipelines import COUNTS, MAX_CHALLENGERS, MODELS, ModelKind, Number, OneOf, Option
 from streams.definitions.presets import PRESET_NAMES
@@ -213,6 +214,7 @@ def _action() -> dict[str, Any]:
         "purpose": choice("marketing needs consent", ("service", "marketing")),
         "when": some(_when("the signals that it answers")),
         "channel": some(text("the first that is reachable and consented")),
+        "channel_order": choice("whose order: as stated, or first where this customer answers", CHANNEL_ORDERS),
         "value": cel("what it is worth"),
         "eligible": cel("for whom it is meant"),
         "cancel_on": _EVENTS,

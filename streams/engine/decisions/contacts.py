@@ -20,6 +20,9 @@ from streams.engine.state import Profile
 MESSAGE: Final = "Message Sent"
 """Told by the company or one of its systems, such a touchpoint is a contact, whoever made it."""
 
+HALF_LIFE_MS: Final = 90 * 86_400_000
+"""Of what a customer's responses say about channels."""
+
 
 def dealings(p: Profile) -> Dealings:
     """Those of the profile; they begin with the first contact."""
@@ -119,3 +122,12 @@ def pause(p: Profile, key: str, until: int) -> None:
         p.room -= NOTE_BYTES
         if len(held) > PAUSES:
             del held[next(iter(held))]
+
+
+def response_rate(p: Profile, channel: str, t: int) -> float:
+    """Share of contacts on the channel that the customer answered, smoothed; 0.5 where nothing is known."""
+    held = p.dealings.replies.get(channel) if p.dealings is not None else None
+    if held is None:
+        return 0.5
+    faded: float = 2.0 ** (min(0.0, (held[0] - t) / HALF_LIFE_MS))
+    return min(1.0, (1.0 + held[2] * faded) / (2.0 + max(held[1], held[2]) * faded))

@@ -227,7 +227,10 @@ def _of_channels(now: Moment, option: Option) -> str | None:
     action = option.plan.action
     candidate = option.candidate
     reason: str | None = None
-    for way in option.gates.steps[option.step].ways:
+    ways = option.gates.steps[option.step].ways
+    if action.preferred_first and len(ways) > 1:
+        ways = tuple(sorted(ways, key=lambda way: -contacts.response_rate(now.p, way.channel.name, now.t)))
+    for way in ways:
         found = now.ways.get(way.key)
         if found is None:
             found = now.ways[way.key] = now.look(way, action.purpose)

@@ -26,8 +26,6 @@ SENT: Final = frozenset({"sent", "delivered"})
 BACK: Final = frozenset({"not_sent", "bounced"})
 """Outcomes that give the contact back."""
 RESPONSES: Final = frozenset({"opened", "clicked", "converted"})
-HALF_LIFE_MS: Final = 90 * 86_400_000
-"""Of what a customer's responses say about channels."""
 
 
 def hear(step: Step) -> None:
@@ -179,19 +177,10 @@ def _replied(p: Profile, channel: str, outcome: str, told: int, t: int) -> None:
         held = replies[channel] = [float(t), 0.0, 0.0]
         p.room -= NOTE_BYTES
     if t > held[0]:
-        faded = 2.0 ** ((held[0] - t) / HALF_LIFE_MS)
+        faded = 2.0 ** ((held[0] - t) / contacts.HALF_LIFE_MS)
         held[0], held[1], held[2] = float(t), held[1] * faded, held[2] * faded
         weight = 1.0
     else:
-        weight = 2.0 ** ((t - held[0]) / HALF_LIFE_MS)
+        weight = 2.0 ** ((t - held[0]) / contacts.HALF_LIFE_MS)
     held[1] += weight * reached
     held[2] += weight * answered
-
-
-def response_rate(p: Profile, channel: str, t: int) -> float:
-    """Share of contacts on the channel that the customer answered, smoothed; 0.5 where nothing is known."""
-    held = p.dealings.replies.get(channel) if p.dealings is not None else None
-    if held is None:
-        return 0.5
-    faded: float = 2.0 ** (min(0.0, (held[0] - t) / HALF_LIFE_MS))
-    return min(1.0, (1.0 + held[2] * faded) / (2.0 + max(held[1], held[2]) * faded))

@@ -105,6 +105,26 @@ def test_outcome_after_the_end_is_still_known() -> None:
     assert run.totals["processed"] == 3
 
 
+@pytest.mark.parametrize(("order", "expected"), [("stated", "push"), ("preferred", "email")])
+def test_channel_that_the_customer_answers_is_preferred_where_the_definition_says_so(order: str, expected: str) -> None:
+    text = SHOP.replace("channel: email", f"channel: [push, email], channel_order: {order}")
+    run = Run(text)
+    reached(run)
+    for t, channel in ((1000, "push"), (3000, "email")):
+        consent = {"push": channel == "push", "email": channel == "email"}
+        run.hear(touchpoint(t - 1, "identify", consent=consent, event_id=f"{t}"))
+        failed(run, t)
+        trigger = run.triggers[-1]
+        assert (trigger.status, trigger.channel) == ("issued", channel)
+        told(run, t + 1, "sent", trigger_id=trigger.trigger_id)
+        if channel == "email":
+            told(run, t + 2, "opened", trigger_id=trigger.trigger_id)
+    run.hear(touchpoint(4000, "identify", consent={"push": True, "email": True}))
+    run.restart()
+    failed(run, 5000)
+    assert run.decisions[-1].channel == expected
+
+
 # -- success -----------------------------------------------------------------------------------------------------------
 
 
