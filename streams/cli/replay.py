@@ -44,7 +44,10 @@ def replay(
         str | None, typer.Option(help="Triggers begin at this time; before it is warm-up. Default: the beginning.")
     ] = None,
     learn: Annotated[
-        bool, typer.Option("--learn", help="Learn the definition's risks from labels as they mature, in the same pass.")
+        bool,
+        typer.Option(
+            "--learn", help="Learn the definition's risks and actions from labels as they mature, in the same pass."
+        ),
     ] = False,
     from_kafka: Annotated[
         bool, typer.Option("--from-kafka", help="Replay log and journal of the deployment that the settings name.")
@@ -104,8 +107,8 @@ def _files(
 
     try:
         loaded = load_files([find(name, "journey") for name in definition])
-        if learn and not loaded.risks:
-            _refuse("--learn needs a definition with risks")
+        if learn and not loaded.risks and not loaded.actions:
+            _refuse("--learn needs a definition with risks or actions")
         files = open_inputs(inputs, [load_mapping(find(name, "mapping")) for name in mappings])
         size = sum(file.size for file in files)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

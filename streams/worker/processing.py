@@ -237,8 +237,9 @@ class Processing:
         if engine.watermark is not None:
             metrics.watermark_lag.labels(label).set(max(0.0, wall_s - engine.watermark / 1000))
         metrics.labels_waiting.labels(label).set(engine.labels_waiting)
-        for risk in engine.definition.risks:
-            metrics.model_version.labels(risk.name, label).set(version_of(engine.models.get(risk.name, "")))
+        models = {risk.name: "" for risk in engine.definition.risks} | dict(engine.models)
+        for name, key in models.items():
+            metrics.model_version.labels(name, label).set(version_of(key))
 
 
 def version_of(key: str) -> int:

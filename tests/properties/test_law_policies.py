@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contracts.outputs import Trigger
+from streams.definitions.model import Channel, Definition
+from streams.definitions.policy import Budget, Capacity
 from streams.engine.decisions.hours import day_start, zones
-from tests.support.compare import said
+from tests.support.compare import said, stored
 from tests.support.engines import H, M
 from tests.support.policies import POLICY
 from tests.support.worlds import LARGEST, MIXES, Log, Run, Scoring, carried_out, law, loaded, logs
@@ -100,6 +103,56 @@ def test_held_decisions_survive_restarts_and_are_released_as_they_would_have_bee
         restored.restart()
         restored.until(t)
     assert said(live) == said(restored)
+
+
+SHARED = (
+    Channel("agent", opt_in=False, capacity=Capacity(2, 30 * M)),
+    Channel("store", opt_in=False, capacity=Capacity(1, 2 * H)),
+)
+
+
+def shared() -> Definition:
+    """With what the customers of a partition share."""
+    found = loaded()
+    channels = {**found.channels, **{channel.name: channel for channel in SHARED}}
+    priced = tuple(replace(a, cost=0.5, budget=Budget(2.0, "day")) if a.name == "also" else a for a in found.actions)
+    return replace(found, channels=channels, actions=priced, digest=f"{found.digest}/shared")
+
+
+@law(60)
+@given(logs(60), st.data())
+def test_capacities_and_budgets_are_kept_and_survive_batches_and_restarts(log: Log, data: st.DataObject) -> None:
+    log = carried_out(log, shared())
+    cuts = data.draw(st.sets(st.integers(0, len(log)), max_size=3))
+    whole, cut = Run(shared()), Run(shared())
+    whole.hear(*log)
+    for i, one in enumerate(log):
+        if i in cuts:
+            cut.restart()
+        cut.hear(one)
+    assert said(whole) == said(cut)
+    assert stored(whole) == stored(cut)
+    assert whole.engine.partition_record() == cut.engine.partition_record()
+    whole.drain()
+    issued = [t for t in whole.triggers if t.status == "issued"]
+    for channel in SHARED:
+        capacity = channel.capacity
+        assert capacity is not None
+        booked = booked_to([t for t in issued if t.channel == channel.name], capacity.per_ms)
+        assert all(n <= capacity.at_most for n in booked.values())
+    back = {t.trigger_id for t in whole.triggers if t.status == "cancelled" and t.outcome is None}
+    days = booked_to([t for t in issued if t.action == "also" and t.trigger_id not in back], 24 * H)
+    assert all(n <= 4 for n in days.values())
+
+
+def booked_to(issued: list[Trigger], per_ms: int) -> Counter[int]:
+    """Window -> how many: what is of an earlier time than the newest window is work of the newest."""
+    newest = 0
+    found: Counter[int] = Counter()
+    for trigger in issued:
+        newest = max(newest, trigger.issued_at // per_ms)
+        found[newest] += 1
+    return found
 
 
 def test_the_laws_are_about_something() -> None:
