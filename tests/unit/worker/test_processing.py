@@ -19,6 +19,8 @@ from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files, load_texts
 from streams.definitions.model import Definition
+from streams.engine.decisions.arbitration import ActionModel
+from streams.engine.decisions.plan import signature
 from streams.engine.engine import Engine
 from streams.settings import Settings, load
 from streams.worker import marker as markers
@@ -257,3 +259,24 @@ def test_the_idle_clock_comes_to_what_an_adopted_definition_has_made_due() -> No
     assert len(of(batch, TOPICS.signals)) == 1
     assert processing.engine.watermark == watermark
     assert not processing.timer_due(watermark)
+
+
+def test_an_actions_model_is_adopted_journalled_and_named_by_the_marker() -> None:
+    rt = runtime()
+    processing = begin(rt)
+    action = processing.engine.definition.actions[0]
+    name = f"action.{action.name}"
+    found = ActionModel(f"{name}@3", name, signature(action, processing.engine.definition), 4.0, 6.0)
+    rt.definitions.latest = None
+    rt.models = SimpleNamespace(newest=lambda n, s: found if (n, s) == (name, found.signature) else None)
+    assert processing.has_news()
+    batch = processing.take_news(T0)
+    assert batch is not None
+    assert [(line.kind, line.value) for line in lines(batch)] == [("model", {"risk": name, "model": f"{name}@3"})]
+    assert batch.marker.models == {name: f"{name}@3"}
+    assert not processing.has_news()
+    told = feed(processing, [touched(n, "Payment Failed") for n in range(3)], 10)
+    decisions = [_reader.read(Decision, message.value) for message in of(told, TOPICS.decisions)]
+    assert {(c.model, c.p) for d in decisions for c in d.candidates if c.action == action.name} == {
+        (f"{name}@3", 4.5 / 11)
+    }
