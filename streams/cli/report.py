@@ -52,6 +52,12 @@ def report(
     by: Annotated[
         list[str] | None, typer.Option(help="Split by this touchpoint field or property, too; may be repeated.")
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another definition: what would it have earned? From the logged propensities; may be repeated."
+        ),
+    ] = None,
     as_json: Annotated[str | None, typer.Option("--json", help="File for all figures; - is standard output.")] = None,
     html: Annotated[
         Path | None, typer.Option(help="File for charts and tables: one HTML page that needs no network.")
@@ -71,18 +77,21 @@ def report(
         _refuse("--findings needs the --definition that was replayed")
     if mapping and not touchpoints:
         _refuse("--mapping is for --touchpoints")
+    if policy and findings and not touchpoints:
+        _refuse("--policy needs the --touchpoints on which the other definition decides")
     length_ms, until_ms = _length(period), _time(until)
+    other = _definition(policy) if policy else None
 
     from streams.tools.report.spool import Spool
 
     with Spool() as spool:
         with _reading() as progress:
             if from_kafka:
-                loaded = _kafka(spool, definition or [], tuple(by or ()), progress, (bootstrap, prefix, application))
+                where = (bootstrap, prefix, application)
+                loaded = _kafka(spool, definition or [], tuple(by or ()), progress, where, other)
             else:
-                loaded = _files(
-                    spool, definition or [], findings or [], touchpoints or [], mapping or [], tuple(by or ()), progress
-                )
+                files = (findings or [], touchpoints or [], mapping or [])
+                loaded = _files(spool, definition or [], *files, tuple(by or ()), progress, other)
         if spool.first is None or spool.last is None:
             _refuse("there is nothing to report on: neither signals nor touchpoints were found")
         unknown = set(journey or ()) - {one.name for one in loaded.journeys}
@@ -90,10 +99,12 @@ def report(
             there = ", ".join(one.name for one in loaded.journeys)
             _refuse(f"the definition has no journey {', '.join(sorted(unknown))} (it has {there})")
         from streams.tools.report.frame import frame_of
+        from streams.tools.report.offpolicy import OffPolicy
         from streams.tools.report.report import report_of
 
         frame = frame_of(loaded, spool.first, spool.last, length_ms=length_ms, until_ms=until_ms, by=tuple(by or ()))
-        found = report_of(loaded, frame, spool.customers(), journeys=journey or ())
+        judged = OffPolicy(loaded, other) if other is not None else None
+        found = report_of(loaded, frame, spool, journeys=journey or (), policy=judged)
     if as_json is not None:
         import msgspec
 
@@ -121,23 +132,36 @@ def _files(
     mappings: list[str],
     by: tuple[str, ...],
     progress: Callable[[str, int], None],
+    other: Definition | None,
 ) -> Definition:
     from streams.definitions.faults import DefinitionFaults
-    from streams.definitions.load import load_files
     from streams.tools.replay.mapping_file import load_mapping
     from streams.tools.replay.rows import InputError
     from streams.tools.replay.shipped import find
-    from streams.tools.report.inputs import read_findings, read_touchpoints
+    from streams.tools.report.inputs import read_findings, read_intentions, read_touchpoints
 
+    loaded = _definition(definition)
     try:
-        loaded = load_files([find(name, "journey") for name in definition])
-        read_findings(findings, spool, progress)
+        models = read_findings(findings, spool, progress)
         if touchpoints:
             tables = [load_mapping(find(name, "mapping")) for name in mappings]
             _tell(read_touchpoints(touchpoints, tables, loaded, spool, progress, by))
+            if other is not None:
+                read_intentions(touchpoints, tables, other, models, spool, progress)
     except (DefinitionFaults, InputError, FileNotFoundError) as error:
         _refuse(str(error))
     return loaded
+
+
+def _definition(names: list[str]) -> Definition:
+    from streams.definitions.faults import DefinitionFaults
+    from streams.definitions.load import load_files
+    from streams.tools.replay.shipped import find
+
+    try:
+        return load_files([find(name, "journey") for name in names])
+    except (DefinitionFaults, FileNotFoundError) as error:
+        _refuse(str(error))
 
 
 def _kafka(
@@ -146,26 +170,25 @@ def _kafka(
     by: tuple[str, ...],
     progress: Callable[[str, int], None],
     where: tuple[str | None, str | None, str | None],
+    other: Definition | None,
 ) -> Definition:
     from confluent_kafka import KafkaException
 
     from streams.contracts.registry import RegistryError
     from streams.contracts.schemas import RegistryUnavailable
     from streams.definitions.faults import DefinitionFaults
-    from streams.definitions.load import load_files
-    from streams.tools.replay.shipped import find
-    from streams.tools.report.inputs import newest_definition, read_topics
+    from streams.tools.report.inputs import newest_definition, read_live_intentions, read_topics
     from streams.tools.tail import TailError
 
     connection = connected(*where)
     try:
-        loaded = (
-            load_files([find(name, "journey") for name in definition]) if definition else newest_definition(connection)
-        )
+        loaded = _definition(definition) if definition else newest_definition(connection)
         if loaded is None:
             _refuse(f"{connection.topics.definitions} holds no definition yet: apply one, or name it with --definition")
         _tell(read_topics(connection, loaded, spool, progress, by))
-    except (DefinitionFaults, FileNotFoundError, TailError, RegistryError, RegistryUnavailable) as error:
+        if other is not None:
+            read_live_intentions(connection, other, spool, progress)
+    except (DefinitionFaults, TailError, RegistryError, RegistryUnavailable) as error:
         _refuse(str(error))
     except KafkaException as error:
         _refuse(f"Kafka cannot be read: {error.args[0].str()}")

@@ -49,7 +49,7 @@ def report(ecom: Replayed, data_file: Callable[[str], Path]) -> Report:
                 spool.add(touch)
         assert spool.first is not None
         assert spool.last is not None
-        return report_of(definition, frame_of(definition, spool.first, spool.last, by=BY), spool.customers())
+        return report_of(definition, frame_of(definition, spool.first, spool.last, by=BY), spool)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from streams.tools.report.passages import Passage, passages_of
-from streams.tools.report.records import Choice, Found, Life, Record, Touch
+from streams.tools.report.records import Choice, Found, Intended, Life, Record, Touch
 
 COUNTING = frozenset({"customer"})
 """Actors whose touchpoints are the customer's own activity."""
@@ -28,6 +28,7 @@ class History:
         self.found: list[Found] = []
         self.choices: list[Choice] = []
         self.lives: list[Life] = []
+        self.intended: list[Intended] = []
         touches: dict[str, Touch] = {}
         for record in records:
             if isinstance(record, Touch):
@@ -38,6 +39,8 @@ class History:
                 self.found.append(record)
             elif isinstance(record, Choice):
                 self.choices.append(record)
+            elif isinstance(record, Intended):
+                self.intended.append(record)
             else:
                 self.lives.append(record)
         self.by_id = touches
@@ -98,7 +101,7 @@ class History:
         return [p for p in self.passages if p.opened <= time and (p.closed is None or time <= p.closed)]
 
 
-def _time(record: Found | Choice | Life) -> int:
+def _time(record: Found | Choice | Life | Intended) -> int:
     if isinstance(record, Life):
         return record.issued_at if record.ended_at is None else record.ended_at
     return record.time

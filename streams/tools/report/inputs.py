@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from streams.contracts.outputs import Decision, Signal, Trigger
+from streams.contracts.outputs import Decision, Model, Signal, Trigger
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
 from streams.tools.connection import Connection
+from streams.tools.replay.log import partitions_of
 from streams.tools.replay.mapping import Mapping
 from streams.tools.replay.rows import InputError
-from streams.tools.replay.sources import GZIP, open_inputs
+from streams.tools.replay.sources import GZIP, merged, open_inputs
+from streams.tools.report.intentions import OtherPolicy
 from streams.tools.report.records import RecordError, of_output, of_touchpoint, read_line
 from streams.tools.report.spool import Spool
 from streams.tools.tail import Stream, tail
@@ -30,8 +32,9 @@ OFTEN: Final = 5_000
 TOPICS: Final[tuple[Stream, ...]] = ("signals", "decisions", "triggers", "touchpoints")
 
 
-def read_findings(paths: Sequence[Path], spool: Spool, progress: Progress) -> None:
-    """Outputs of ``journey replay``, plain or .gz; raises ``InputError`` naming file and line."""
+def read_findings(paths: Sequence[Path], spool: Spool, progress: Progress) -> list[Model]:
+    """Outputs of ``journey replay``, plain or .gz; raises ``InputError`` naming file and line. Returns the models."""
+    models: list[Model] = []
     for path in paths:
         try:
             with path.open("rb") as raw:
@@ -45,7 +48,9 @@ def read_findings(paths: Sequence[Path], spool: Spool, progress: Progress) -> No
                         record = read_line(line)
                     except RecordError as error:
                         raise InputError(f"{path.name}: line {number}: {error}") from None
-                    if record is not None:
+                    if isinstance(record, Model):
+                        models.append(record)
+                    elif record is not None:
                         spool.add(record)
                     if number % OFTEN == 0:
                         progress(path.name, number)
@@ -53,6 +58,7 @@ def read_findings(paths: Sequence[Path], spool: Spool, progress: Progress) -> No
             raise InputError(f"{path}: {error}") from None
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
+    return models
 
 
 def read_touchpoints(
@@ -77,6 +83,46 @@ def read_touchpoints(
             if read % OFTEN == 0:
                 progress(file.path.name, read)
     return refused
+
+
+def read_intentions(
+    paths: Sequence[Path],
+    mappings: Sequence[Mapping],
+    other: Definition,
+    models: Sequence[Model],
+    spool: Spool,
+    progress: Progress,
+) -> None:
+    """What ``other`` would have decided on the touchpoints of these files, by the models of the findings."""
+    policy = OtherPolicy(other, models, spool.add)
+    offset = -1
+    for item in merged(open_inputs(paths, mappings)):
+        if isinstance(item, Touchpoint):
+            offset += 1
+            item.offset = offset
+            policy.process(item)
+            if offset % OFTEN == 0:
+                progress("other policy", offset)
+
+
+def read_live_intentions(connection: Connection, other: Definition, spool: Spool, progress: Progress) -> None:
+    """The same on the touchpoints of a deployment, each partition by its own engine."""
+    schemas = connection.schemas("read")
+    live = (connection.kafka, connection.topics)
+    models = [record.value for record in tail(*live, "models", schemas, since="beginning", until="end")]
+    plain = [model for model in models if isinstance(model, Model)]
+    partitions = partitions_of(connection.settings, connection.topics.touchpoints)
+    policies: dict[int, OtherPolicy] = {}
+    for read, record in enumerate(tail(*live, "touchpoints", schemas, since="beginning", until="end")):
+        if isinstance(record.value, Touchpoint):
+            policy = policies.get(record.partition)
+            if policy is None:
+                policy = policies[record.partition] = OtherPolicy(
+                    other, plain, spool.add, partition=record.partition, partitions=partitions
+                )
+            policy.process(record.value)
+        if read % OFTEN == 0:
+            progress("other policy", read)
 
 
 def newest_definition(connection: Connection) -> Definition | None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from streams.tools.report.charts import Chart, action_charts, feeling_charts, journey_charts
 from streams.tools.report.report import Report
 from streams.tools.report.terminal import head_tables, journey_tables
-from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_actions import action_tables, policy_tables
 from streams.tools.report.terminal_drivers import driver_tables, mood_tables
 from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
 
@@ -81,6 +81,8 @@ def _body(report: Report, charts: list[Chart]) -> Iterator[str]:
         for n, (journey, drivers) in enumerate(zip(report.journeys, report.drivers, strict=True))
     ]
     sections.append(("actions", "actions", action_tables(report.actions), action_charts(report.actions)))
+    if report.policy is not None:
+        sections.append(("policy", "the other policy", policy_tables(report.policy), ()))
     if report.feelings is not None:
         charted = feeling_charts(report.feelings)
         sections.append(("satisfaction", "satisfaction", feeling_tables(report.feelings), charted))

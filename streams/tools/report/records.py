@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from streams.contracts.outputs import Decision, Signal, Trigger
+from streams.contracts.outputs import Decision, Model, Signal, Trigger
 from streams.contracts.touchpoint import RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
 from streams.engine.clock import corrected
@@ -86,6 +86,17 @@ class Choice(msgspec.Struct, tag_field="kind", tag="decision", gc=False, omit_de
     definition: int = 0
 
 
+class Intended(msgspec.Struct, tag_field="kind", tag="intended", gc=False, omit_defaults=True):
+    """What another definition would have decided on a signal."""
+
+    customer: str
+    signal_id: str
+    time: int
+    journey: str | None = None
+    chances: dict[str, float] = {}
+    """Action -> probability with which it would be chosen; empty: nothing would have been done."""
+
+
 class Touch(msgspec.Struct, tag_field="kind", tag="touchpoint", gc=False, omit_defaults=True):
     """A touchpoint, its event by the standard name, its time corrected as the engine does it (semantics, rule 4)."""
 
@@ -115,18 +126,19 @@ class Touch(msgspec.Struct, tag_field="kind", tag="touchpoint", gc=False, omit_d
     """Values of the fields that the reader asked to split by."""
 
 
-Record = Found | Life | Choice | Touch
+Record = Found | Life | Choice | Touch | Intended
 _line: Final[msgspec.json.Decoder[Found | Life | Choice]] = msgspec.json.Decoder(Found | Life | Choice)
+_model: Final = msgspec.json.Decoder(Model)
 _kind: Final = msgspec.json.Decoder(dict[str, Any])
-OUTPUTS: Final = frozenset({"signal", "trigger", "decision"})
+OUTPUTS: Final = frozenset({"signal", "trigger", "decision", "model"})
 
 
 class RecordError(ValueError):
     """A line that is none of a replay; says why."""
 
 
-def read_line(text: bytes) -> Found | Life | Choice | None:
-    """A line of a replay's output; None for what no figure needs (dead letters, examples, models)."""
+def read_line(text: bytes) -> Found | Life | Choice | Model | None:
+    """A line of a replay's output; None for what no figure needs (dead letters, examples)."""
     try:
         return _line.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -135,8 +147,13 @@ def read_line(text: bytes) -> Found | Life | Choice | None:
         kind = _kind.decode(text).get("kind")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise RecordError("it is no JSON object") from None
-    if kind in ("dead_letter", "example", "model"):
+    if kind in ("dead_letter", "example"):
         return None
+    if kind == "model":
+        try:
+            return _model.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            why = str(error)
     if kind in OUTPUTS:
         raise RecordError(why)
     raise RecordError("it is no output of `journey replay`: its 'kind' is none of signal, trigger, decision")

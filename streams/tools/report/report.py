@@ -17,6 +17,7 @@ from streams.tools.report.feelings import FeelingCounts, FeelingFigures
 from streams.tools.report.frame import Frame
 from streams.tools.report.history import History
 from streams.tools.report.journeys import JourneyCounts, JourneyFigures
+from streams.tools.report.offpolicy import OffPolicy, PolicyFigures
 from streams.tools.report.records import Record
 from streams.tools.report.service import ServiceCounts, ServiceFigures
 from streams.tools.report.visits import VisitCounts, VisitFigures
@@ -43,6 +44,8 @@ class Report(msgspec.Struct):
     feelings: FeelingFigures | None
     service: ServiceFigures | None
     cohorts: list[CohortFigures]
+    policy: PolicyFigures | None
+    """Of another definition, where one was named."""
     marks: list[tuple[str, str, str]]
     """Dated changes: Monday of the week, day, title."""
     notes: list[str]
@@ -55,8 +58,12 @@ def report_of(
     customers: Iterable[tuple[str, Sequence[Record]]],
     *,
     journeys: Sequence[str] = (),
+    policy: OffPolicy | None = None,
 ) -> Report:
-    """``journeys``: only these; empty: all. Actions are not of one journey and always there."""
+    """``journeys``: only these; empty: all. Actions are not of one journey and always there.
+
+    ``customers`` is gone through a second time where another ``policy`` is judged.
+    """
     wanted = [journey for journey in definition.journeys if not journeys or journey.name in journeys]
     counts = {journey.name: JourneyCounts(journey) for journey in wanted}
     drivers = {journey.name: DriverCounts() for journey in wanted}
@@ -71,6 +78,8 @@ def report_of(
         touchpoints += len(history.touches)
         signals += len(history.found)
         visits.add(history, frame)
+        if policy is not None:
+            policy.learn(history, frame)
         for section in (actions, feelings, service, cohorts, mood):
             section.add(history, frame)
         for signal in history.loose_friction:
@@ -82,6 +91,9 @@ def report_of(
             if found is not None:
                 found.add(passage, history, frame)
                 drivers[passage.journey].add(passage, history, frame)
+    if policy is not None:
+        for customer, records in customers:
+            policy.judge(History(customer, records, frame.known_until), frame)
     notes = []
     if not touchpoints:
         notes.append(
@@ -105,6 +117,7 @@ def report_of(
         feelings=feelings.figures(frame) if touchpoints else None,
         service=service.figures(frame) if touchpoints else None,
         cohorts=cohorts.figures() if touchpoints else [],
+        policy=policy.figures() if policy is not None else None,
         marks=frame.marks(),
         notes=notes,
     )

@@ -68,12 +68,15 @@ class Spool:
             self.last = time
 
     def _write(self, number: int) -> None:
+        if not self._waiting[number]:
+            return
+        self._files[number].seek(0, 2)
         data = self._encode(self._waiting[number])
         self._files[number].write(len(data).to_bytes(4, "big") + data)
         self._waiting[number] = []
 
-    def customers(self) -> Iterator[tuple[str, list[Record]]]:
-        """Every customer once, with all records."""
+    def __iter__(self) -> Iterator[tuple[str, list[Record]]]:
+        """Every customer once, with all records; may be asked for again."""
         for number, file in enumerate(self._files):
             self._write(number)
             file.seek(0)

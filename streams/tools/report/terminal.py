@@ -15,7 +15,7 @@ from rich.text import Text
 from streams.tools.report import words
 from streams.tools.report.journeys import JourneyFigures, JourneySlice
 from streams.tools.report.report import Report
-from streams.tools.report.terminal_actions import action_tables
+from streams.tools.report.terminal_actions import action_tables, policy_tables
 from streams.tools.report.terminal_drivers import driver_tables, mood_tables
 from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
 from streams.tools.report.terminal_table import SHOWN, table
@@ -29,6 +29,8 @@ def tables(report: Report) -> Iterator[RenderableType]:
         yield from journey_tables(journey)
         yield from driver_tables(drivers)
     yield from action_tables(report.actions)
+    if report.policy is not None:
+        yield from policy_tables(report.policy)
     if report.feelings is not None:
         yield from feeling_tables(report.feelings)
     if report.mood is not None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from streams.tools.report import words
 from streams.tools.report.actions import OUTCOMES, ActionFigures
+from streams.tools.report.offpolicy import PolicyFigures
 from streams.tools.report.terminal_table import table
 
 
@@ -31,6 +32,37 @@ def action_tables(actions: Sequence[ActionFigures]) -> Iterator[RenderableType]:
         yield _guardrails(actions)
     if any(action.closed for action in actions):
         yield _closed(actions)
+
+
+def policy_tables(policy: PolicyFigures) -> Iterator[RenderableType]:
+    yield Text("\nThe other policy", style="bold underline")
+    facts = Table(show_header=False)
+    facts.add_column()
+    facts.add_column(justify="right")
+    facts.add_row("decisions", f"{policy.decisions:,} of {policy.customers:,} customers")
+    facts.add_row("in which it would choose otherwise", f"{policy.differing:,}")
+    facts.add_row("of what it would do in those, never possible", words.share(policy.uncovered))
+    facts.add_row("effective decisions", f"{policy.effective:,.0f}, in those {policy.effective_differing:,.0f}")
+    facts.add_row("mean weight (1 is right)", f"{policy.mean_weight:.3f}")
+    facts.add_row("goals count for", words.duration(policy.window_ms / 1000))
+    yield facts
+    if policy.refused is not None:
+        yield Text(f"NO ESTIMATE: {policy.refused}", style="bold yellow")
+        return
+    caption = (
+        "By decision, 95 % by customer. As it was, what the other policy would have earned by inverse propensity "
+        "scoring and doubly robust, and the doubly robust difference."
+    )
+    made = table("What it would have earned", ("",), ("as it was", "IPS", "doubly robust", "difference"), caption)
+    for measure, one in policy.estimates.items():
+        rates = measure == "conversion"
+        shown = (
+            f"{i.estimate:.2%} [{i.low:.2%}, {i.high:.2%}]" if rates else words.amounts(i).replace("+", "")
+            for i in (one.logged, one.ips, one.doubly_robust)
+        )
+        gain = words.points(one.difference) if rates else words.amounts(one.difference)
+        made.add_row(measure if rates else "value of goals", *shown, gain)
+    yield made
 
 
 def _lives(actions: Sequence[ActionFigures]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -36,6 +37,86 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.exit_code == 0, done.output
     return folder
+
+
+DRAWN = """
+version: 1
+journeys:
+  buy:
+    type: purchase
+    goal: {event: Order Completed}
+    stages:
+      cart: {on: [Product Added]}
+actions:
+  call:
+    when: {signal: stage_entered, journey: buy}
+    channel: agent
+    value: VALUE
+    expires_after: 1d
+    attribution: 2d
+  visit:
+    when: {signal: stage_entered, journey: buy}
+    channel: store
+    value: 5
+    expires_after: 1d
+    attribution: 2d
+arbitration: {explore: 0.6}
+"""
+
+
+def test_another_policy_is_judged_from_a_replay(tmp_path: Path) -> None:
+    """The one that ran prefers to call, the other one to invite; whoever is called buys, as it happens."""
+    lines = []
+    for n in range(800):
+        at = 1_714_521_600_000 + n * 600_000
+        lines.append({"event_id": f"a{n}", "type": "Product Added", "customer_id": f"c{n}", "occurred_at": at})
+    files = {"call": tmp_path / "call.journey.yaml", "visit": tmp_path / "visit.journey.yaml"}
+    for name, value in (("call", 10), ("visit", 1)):
+        files[name].write_text(DRAWN.replace("VALUE", str(value)), encoding="utf-8")
+
+    def replay() -> list[dict[str, Any]]:
+        lines.sort(key=lambda line: int(str(line["occurred_at"])))
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / "in.jsonl").write_text(text, encoding="utf-8")
+        found = str(tmp_path / "out.jsonl")
+        done = CliRunner().invoke(
+            app,
+            ["replay", "--definition", str(files["call"]), "--input", str(tmp_path / "in.jsonl"), "--output", found],
+        )
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+
+    called = {one["customer"] for one in replay() if one.get("chosen") == "call"}
+    assert 0.6 < len(called) / 800 < 0.8
+    for n in range(800):
+        if f"c{n}" in called:
+            at = 1_714_521_600_000 + n * 600_000 + 60_000
+            lines.append(
+                {
+                    "event_id": f"o{n}",
+                    "type": "Order Completed",
+                    "customer_id": f"c{n}",
+                    "occurred_at": at,
+                    "value": 10.0,
+                }
+            )
+    replay()
+    code, out, error = run(
+        "--definition", str(files["call"]), "--findings", str(tmp_path / "out.jsonl"),
+        "--touchpoints", str(tmp_path / "in.jsonl"), "--policy", str(files["visit"]),
+        "--json", str(tmp_path / "report.json"),
+    )  # fmt: skip
+    assert code == 0, error
+    assert "What it would have earned" in out
+    policy = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["policy"]
+    assert policy["refused"] is None
+    assert policy["mean_weight"] == pytest.approx(1, abs=0.15)
+    # It would call with a probability of 0.3, and only who is called buys.
+    for measure, worth in (("conversion", 1), ("value", 10)):
+        found = policy["estimates"][measure]["doubly_robust"]
+        assert found["low"] <= 0.3 * worth <= found["high"]
+        assert found["high"] - found["low"] < 0.2 * worth
+    assert policy["estimates"]["conversion"]["difference"]["high"] < 0
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
@@ -77,6 +158,7 @@ def test_json_alone_and_packed_findings(replayed: Path, tmp_path: Path) -> None:
         (["--findings", "out.jsonl", "--definition", "shop", "--period", "soon"], "'soon' is no length of time"),
         (["--findings", "out.jsonl", "--definition", "shop", "--until", "soon"], "'soon' is no time"),
         (["--findings", "out.jsonl", "--definition", "shop", "--mapping", "ecom"], "--mapping is for --touchpoints"),
+        (["--findings", "out.jsonl", "--definition", "shop", "--policy", "shop"], "--policy needs the --touchpoints"),
         (["--findings", "out.jsonl", "--from-kafka"], "--from-kafka, or --findings"),
         (["--touchpoints", "in.jsonl", "--from-kafka"], "neither --touchpoints nor --mapping"),
     ],
@@ -105,7 +187,7 @@ def test_the_spool_gives_back_every_record_in_its_order() -> None:
         for i in range(n):
             for who in ("ada", "Zoë", ""):
                 spool.add(touch("page", i, who))
-        back = dict(spool.customers())
+        back = dict(spool)
     assert set(back) == {"ada", "Zoë", ""}
     assert all([r.time for r in records] == sorted(r.time for r in records) for records in back.values())  # type: ignore[union-attr]
     assert [len(records) for records in back.values()] == [n, n, n]
