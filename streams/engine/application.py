@@ -61,8 +61,8 @@ def run_rules(step: Step, route: Route) -> None:
     if p.dealings is not None:
         if step.goals and p.dealings.waiting:
             success.reached(step)
-        if p.dealings.held and (step.goals or route.cancels):
-            holding.withdraw(step, route, step.goals)
+        if p.dealings.held and (step.goals or route.cancels or route.journeys):
+            holding.withdraw(step, route, progress(step, route))
     if p.triggers:
         actions.withdraw(step, route, progress(step, route))
     if route.counts or route.sequences or route.presets:

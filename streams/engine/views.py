@@ -20,6 +20,7 @@ def view(p: Profile, time: int, trail: list[LastTouchpoint], first_risk: str | N
         [
             OpenTrigger(i.trigger.trigger_id, i.trigger.action, i.trigger.channel, i.trigger.expires_at, i.outcome)
             for i in p.triggers
+            if not i.ghost
         ]
         if p.triggers
         else [],

@@ -221,6 +221,14 @@ def number(step: Step, stated: float | Expression) -> float | None:
     return found if -inf < found < inf else None
 
 
+def running(p: Profile, action: str, instance: str | None) -> bool:
+    """A further step of the action waits for the same instance."""
+    return p.dealings is not None and any(
+        held.step and held.action == action and held.signals[0].instance == instance and not held.closed
+        for held in p.dealings.held
+    )
+
+
 def _of_channels(now: Moment, option: Option) -> str | None:
     """The first channel that passes all of its gates. Where none does, what closed the first that can be reached."""
     step = now.step
@@ -272,6 +280,8 @@ def _of_customer(now: Moment, option: Option) -> str | None:
             and issued.step == option.step
         ):
             return "already_open"
+    if not option.step and len(option.gates.steps) > 1 and running(now.p, action.name, option.signal.instance):
+        return "already_open"
     if now.resting and action.purpose == "marketing":
         return "marketing_pause"
     return None

@@ -77,19 +77,26 @@ def take(p: Profile, place: int) -> Held:
     return held
 
 
-def withdraw(step: Step, route: Route, goals: Sequence[str]) -> None:
-    """What a touchpoint closes while they wait: the goal of a signal's journey, or ``cancel_on`` of an action."""
+def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) -> None:
+    """What a touchpoint closes while they wait: as ``actions.withdraw`` ends triggers.
+
+    ``progressed``: instance keys in which it enters a higher stage.
+    """
     known = step.p.dealings
     if known is None:
         return
+    t = step.t
     for held in known.held:
-        if "" not in held.closed and goals:
-            for signal in held.signals:
-                if signal.journey is not None and instance_key(signal.journey, signal.instance or "") in goals:
-                    held.closed[""] = "goal_reached"
-        for name in held.actions:
-            if name not in held.closed and any(step.holds(where) for where in route.cancels.get(name, ())):
-                held.closed[name] = "cancel_on"
+        named = [name for name in held.actions if any(step.holds(where) for where in route.cancels.get(name, ()))]
+        for signal, due in zip(held.signals, held.dues, strict=True):
+            key = None if signal.journey is None else instance_key(signal.journey, signal.instance or "")
+            goal = key in step.goals
+            if due >= 0 and t <= due and (goal or named or key in progressed):
+                held.closed.setdefault("", "late")
+            elif goal:
+                held.closed.setdefault("", "goal_reached")
+        for name in named:
+            held.closed.setdefault(name, "cancel_on")
 
 
 def answered(p: Profile, plan: Plan, trigger: str, outcome: str) -> None:

@@ -101,7 +101,12 @@ def _matched(step: Step, tp: Touchpoint) -> tuple[Issued | None, Made | None, st
         return None, None, ""
     t = step.t
     if tp.campaign is not None or tp.dispatch is not None:
-        named = [made for made in p.dealings.contacts if _names(step, made, tp)]
+        ids = {
+            contacts.external_id(*pair)
+            for pair in ((tp.campaign, None), (tp.campaign, tp.dispatch), (None, tp.dispatch))
+        }
+        ids.discard("")
+        named = [made for made in p.dealings.contacts if _names(step, made, tp, ids)]
         if len(named) > 1:
             still = [made for made in named if any(i.trigger.trigger_id == made.trigger for i in p.triggers)]
             named = still if len(still) == 1 else named
@@ -120,16 +125,15 @@ def _matched(step: Step, tp: Touchpoint) -> tuple[Issued | None, Made | None, st
     return _only(step, [made for made in made_of if made is not None], "validity")
 
 
-def _names(step: Step, made: Made, tp: Touchpoint) -> bool:
-    """The touchpoint names the ids that the contact's action gave the downstream system."""
-    plan = step.plan.actions.get(made.action)
-    if plan is None or made.ghost or step.t < made.decided or tp.channel not in (None, made.channel):
-        return False
-    external = plan.action.external
-    campaign, dispatch = external.get("campaign"), external.get("dispatch")
-    if campaign is None and dispatch is None:
-        return False
-    return (campaign is None or str(campaign) == tp.campaign) and (dispatch is None or str(dispatch) == tp.dispatch)
+def _names(step: Step, made: Made, tp: Touchpoint, named: set[str]) -> bool:
+    """The touchpoint names the ids that the contact's trigger gave the downstream system."""
+    return (
+        made.external in named
+        and made.action != ""
+        and not made.ghost
+        and step.t >= made.decided
+        and tp.channel in (None, made.channel)
+    )
 
 
 def _only(step: Step, found: list[Made], match: str) -> tuple[Issued | None, Made | None, str]:

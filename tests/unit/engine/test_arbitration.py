@@ -211,7 +211,10 @@ def test_held_out_customer_has_a_ghost_that_takes_the_slot_and_no_second_best_ta
     assert (ghost.outcome, ghost.reason, ghost.chosen, ghost.channel) == ("held_out", "holdout", "call", "store")
     assert ghost.trigger_id is not None
     assert run.triggers == []
-    assert "c" not in run.customers, "the view does not show it"
+    run.hear(touchpoint(1500, "Contact Started", contact_id="k"))
+    view = run.customers["c"]
+    assert view is not None
+    assert view.open_triggers == []
     failed(run, 3000)
     assert [c.closed_by for c in run.decisions[1].candidates] == [None, "already_open", "lower_value"]
     run.hear(touchpoint(4000, "Handled", actor="system", trigger_id=ghost.trigger_id, outcome="sent"))

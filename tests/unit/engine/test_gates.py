@@ -383,6 +383,20 @@ def test_what_would_cancel_a_trigger_closes_what_is_held(event: str, reason: str
     assert reasons(run) == ["quiet_hours", reason]
 
 
+def test_late_progress_closes_what_its_deadline_has_held() -> None:
+    text = SHOP.replace("when: {signal: friction}", "when: {signal: abandonment}").replace(
+        "lateness: 0s", "lateness: 5m"
+    )
+    run = ready(with_policy(text, quiet_hours=(quiet(),)))
+    run.hear(touchpoint(1 * H, "Product Added"))
+    run.until(1 * H + 20 * M + 1)
+    assert reasons(run) == ["quiet_hours"]
+    run.hear(touchpoint(1 * H + 19 * M, "Payment Info Entered"), touchpoint(2 * H, "page"))
+    run.until(9 * H)
+    assert reasons(run)[-1] == "issued", "the later stage's own silence"
+    assert reasons(run).count("late") == 1
+
+
 def test_the_companys_goal_after_the_release_comes_after_it() -> None:
     run = ready(with_policy(quiet_hours=(quiet(),)))
     failed(run, 1 * H)

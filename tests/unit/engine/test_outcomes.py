@@ -262,6 +262,16 @@ def test_step_in_quiet_hours_is_held() -> None:
     assert run.triggers[-1].issued_at == T0 + 32 * H
 
 
+def test_action_whose_sequence_runs_is_not_begun_again() -> None:
+    run = sequence()
+    told(run, 2000, "delivered", trigger_id=run.triggers[0].trigger_id)
+    failed(run, 1 * H)
+    assert reasons(run) == ["issued", "already_open"]
+    run.hear(touchpoint(2 * H, "Order Completed"))
+    failed(run, 3 * H)
+    assert reasons(run) == ["issued", "already_open", "issued"]
+
+
 def test_step_that_is_gone_from_the_definition_is_forgotten() -> None:
     run = sequence()
     run.adopt(with_action(define(CHAT), steps=()))
