@@ -23,7 +23,7 @@ from streams.definitions.experiments import (
 from streams.definitions.matching import read_whens
 from streams.definitions.model import Action, When
 from streams.definitions.names import NOT_YET_ACTION
-from streams.definitions.policy import DAY_MS, LONGEST_MS, PURPOSES, Experiment, Purpose, SequenceStep
+from streams.definitions.policy import DAY_MS, LONGEST_MS, PURPOSES, Purpose
 from streams.definitions.positions import Node
 from streams.definitions.table import Table, read_duration, read_name, read_number, spoken_ms
 
@@ -91,7 +91,6 @@ def _action(name: str, node: Node, draft: Draft) -> Action | None:
     table.finish()
     _check_session(table, when, channels, draft)
     _check_worth(table, value, cost, draft)
-    _check_delays(table, experiment, steps, expires, draft)
     draft.action_tables[name] = table
     return Action(
         name=name,
@@ -155,22 +154,6 @@ def _check_worth(table: Table, value: float | CelExpression, cost: float | None,
         return  # a value with a fault of its own
     what = f"it is worth {value:g}" if "value" in table else "it has no `value`"
     draft.report.fault(place, f"{table.what} is never chosen: it costs {cost:g}, and {what}", "raise its `value`")
-
-
-def _check_delays(
-    table: Table, experiment: Experiment | None, steps: tuple[SequenceStep, ...], expires: int | None, draft: Draft
-) -> None:
-    """An arm that waits moves the steps after it, too."""
-    if experiment is None or not steps or expires is None:
-        return
-    slowest = max(experiment.arms, key=lambda arm: arm.delay_ms, default=None)
-    passed = sum(step.after_ms for step in steps)
-    if slowest is not None and slowest.delay_ms < expires and passed < expires <= slowest.delay_ms + passed:
-        message = (
-            f"in arm {slowest.name!r} the last step comes {spoken_ms(slowest.delay_ms + passed)} after the signal, "
-            f"when the action has expired ({spoken_ms(expires)})"
-        )
-        draft.report.fault(table.key_place("steps"), message, "lengthen `expires_after`")
 
 
 def _expiry(table: Table, draft: Draft) -> int | None:

@@ -89,7 +89,7 @@ def read_holdout(node: Node | None, what: str, own: Purpose | None, draft: Draft
 
 
 def read_experiment(node: Node | None, action: str, longest_ms: int | None, draft: Draft) -> Experiment | None:
-    """``longest_ms`` is the action's validity, None until the end of the session."""
+    """``longest_ms`` is the action's validity, which begins anew with each step; None until the end of the session."""
     if node is None:
         return None
     table = Table(node, draft.report, "'experiment'")
@@ -166,11 +166,12 @@ def read_steps(node: Node | None, longest_ms: int | None, draft: Draft) -> tuple
         content_key, content = read_content(table.take("content"), draft)
         table.finish()
         passed += after or 0
-        ends_ms = draft.time.session_cap_ms if longest_ms is None else longest_ms
-        if after is not None and passed >= ends_ms:
-            end = "the session has ended" if longest_ms is None else "the action has expired"
-            message = f"this step comes {spoken_ms(passed)} after the signal, when {end} ({spoken_ms(ends_ms)})"
-            draft.report.fault(table.key_place("after"), message, "give `expires_after` a longer time")
+        ends_ms = draft.time.session_cap_ms
+        if after is not None and longest_ms is None and passed >= ends_ms:
+            message = f"this step comes {spoken_ms(passed)} after the signal, when the session has ended"
+            draft.report.fault(
+                table.key_place("after"), f"{message} ({spoken_ms(ends_ms)})", "give `expires_after` a time"
+            )
         elif after is not None and longest_ms is None and after >= draft.time.session_gap_ms:
             message = "the session has mostly ended by this step, and with it the action (`expires_after: session_end`)"
             draft.report.warn(table.key_place("after"), message, "give `expires_after` a time")
