@@ -16,18 +16,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.contracts.output_codec import OutputCodec, OutputReader
-from streams.contracts.outputs import Decision, JournalLine, Outputs, Signal
+from streams.contracts.outputs import Decision, JournalLine, Outputs, Signal, Trigger
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import IMPORT_ENDED, IMPORT_STARTED, Touchpoint
 from streams.definitions.load import load_files
 from streams.settings import Settings, load
+from streams.tools.connection import Connection
 from streams.tools.importer import ImportRefused, end_import, import_touchpoints
 from streams.tools.replay import log
 from streams.tools.replay.compare import compare_with_live
@@ -38,6 +40,11 @@ from streams.tools.replay.rows import InputError
 from streams.tools.replay.run import replay
 from streams.tools.replay.shipped import find
 from streams.tools.replay.sources import InputFile, merged, open_inputs
+from streams.tools.report.frame import frame_of
+from streams.tools.report.inputs import read_intentions, read_live_intentions, read_touchpoints
+from streams.tools.report.records import of_output
+from streams.tools.report.report import Report, report_of
+from streams.tools.report.spool import Spool
 from streams.worker.changelog import end_offset, last_marker, reader
 from streams.worker.definitions_topic import publish
 from streams.worker.marker import Marker
@@ -198,12 +205,45 @@ def test_a_file_through_kafka_is_the_file_replayed(kafka: Any, topics: Topics, t
     assert comparison.equal, str(comparison)
     assert sum(partition.journal for partition in result.partitions) > 0
 
+    # The journey owner reads the same in the topics as in the file.
+    assert live_report(settings) == file_report(definition, ecom_file)
+    # And another definition decides the same on both.
+    other, mapping = load_files([definition]), load_mapping(find("ecom", "mapping"))
+    with Spool() as live, Spool() as file:
+        read_live_intentions(Connection(settings), other, live, lambda _what, _n: None)
+        read_intentions([ecom_file], [mapping], other, [], file, lambda _what, _n: None)
+        assert dict(live) == dict(file)
+        assert live.outputs == len(decisions)
+
     # The comparison finds what is wrong: a record that somebody else wrote, and one that is missing.
     result.partitions[0].outputs["signals"].pop()
     result.partitions[1].customers.clear()
     spoilt = compare_with_live(settings, topics, result)
     assert not spoilt.equal
     assert spoilt.topics[0].unexpected == 1
+
+
+def live_report(settings: Settings) -> Report:
+    where = ["--bootstrap", settings.kafka.bootstrap, "--prefix", settings.prefix, "--app", settings.app]
+    done = CliRunner().invoke(app, ["report", "--from-kafka", *where, "--period", "28d", "--json", "-"])
+    assert done.exit_code == 0, done.output
+    return msgspec.json.decode(done.stdout, type=Report)
+
+
+def file_report(definition: Path, touchpoints: Path) -> Report:
+    loaded = load_files([definition], 1)
+    with Spool() as spool:
+
+        def each(outputs: Outputs) -> None:
+            made: list[Signal | Decision | Trigger] = [*outputs.signals, *outputs.decisions, *outputs.triggers]
+            for record in made:
+                spool.add(of_output(record))
+
+        replay(loaded, merged(ecom(touchpoints)), start_issuing_at=NEVER, each=each)
+        read_touchpoints([touchpoints], [load_mapping(find("ecom", "mapping"))], loaded, spool, lambda _what, _n: None)
+        assert spool.first is not None
+        assert spool.last is not None
+        return report_of(loaded, frame_of(loaded, spool.first, spool.last, length_ms=28 * 86_400_000), spool)
 
 
 LIVE = """
