@@ -15,16 +15,20 @@ from typing import Any, Final, Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.contracts.outputs import Customer, Example, Model, Outputs, Signal, Trigger
+from streams.contracts.outputs import Customer, Decision, Example, Model, Outputs, Signal, Trigger
+from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Definition
 from streams.tools.connection import Connection
+from streams.tools.demo.effects import Effect, Effects
 from streams.tools.replay.summary import Summary
 from streams.tools.tail import Stream, TailError, tail
 
 SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction"})
 KEPT: Final = 200
 MANY: Final = 20
-KNOWN: Final = (Signal, Trigger, Customer, Example, Model)
+KNOWN: Final = (Signal, Trigger, Customer, Example, Model, Decision, Touchpoint)
+TOLD_MS: Final = 5_000
+"""After so long a goal that was reached is in the topics."""
 Move = Literal["rose", "fell"]
 
 
@@ -61,6 +65,12 @@ class Board:
         """(risk, whether it came true) -> matured labels."""
         self.models: dict[str, Model] = {}
         """Risk -> its newest model."""
+        self.decisions: deque[Decision] = deque(maxlen=KEPT)
+        self.closed: Counter[str] = Counter()
+        """Gate -> candidates that it closed."""
+        self.effects = Effects(definition)
+        self._counting = threading.Lock()
+        """Several threads fill ``effects``."""
         self.statuses: Counter[str] = Counter()
         self.stages: Counter[tuple[str, str]] = Counter()
         """(journey, stage) -> customers there now."""
@@ -91,6 +101,8 @@ class Board:
             ("customers", self._customer),
             ("examples", self._example),
             ("models", self._model),
+            ("decisions", self._decision),
+            ("touchpoints", self._touchpoint),
         )
 
     def _read(self, stream: Stream, each: Callable[[Any], None]) -> None:
@@ -115,6 +127,8 @@ class Board:
         if not isinstance(signal, Signal):
             return
         self.summary.add(Outputs(signals=[signal]))
+        with self._counting:
+            self.effects.found(signal)
         if signal.kind in SHOWN:
             self.findings.append(signal)
         elif signal.band is not None and (how := moved(signal)) is not None:
@@ -148,6 +162,24 @@ class Board:
             self.stages.update(now)
             if profile == self._hero:
                 self.story = customer
+
+    def _decision(self, decision: Any) -> None:
+        if isinstance(decision, Decision):
+            self.decisions.append(decision)
+            self.closed.update(one.closed_by for one in decision.candidates if one.closed_by is not None)
+            with self._counting:
+                self.effects.decided(decision)
+
+    def _touchpoint(self, touchpoint: Any) -> None:
+        if isinstance(touchpoint, Touchpoint):
+            with self._counting:
+                self.effects.heard(touchpoint)
+
+    def helped(self, now_ms: int) -> list[Effect]:
+        """What each action that has a holdout has brought so far."""
+        with self._counting:
+            self.effects.passed(now_ms - TOLD_MS)
+            return self.effects.effects()
 
     def _example(self, example: Any) -> None:
         if isinstance(example, Example):

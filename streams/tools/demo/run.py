@@ -22,7 +22,7 @@ from streams.tools import home
 from streams.tools.connection import Connection, connect
 from streams.tools.demo.board import Board, risk_faults
 from streams.tools.demo.scale import scaled_files
-from streams.tools.demo.screen import Screen, quality
+from streams.tools.demo.screen import Screen, helped, quality
 from streams.tools.demo.service import Service, key_file
 from streams.tools.demo.traffic import Traffic
 from streams.tools.embedded.kafka import EmbeddedKafka
@@ -186,6 +186,8 @@ def _verdict(console: Console, connection: Connection, definition: Definition, b
         if (line := quality(board, risk.name)) is not None:
             rose, fell = board.moves[risk.name, "rose"], board.moves[risk.name, "fell"]
             console.print(line.append(f"; it rose {rose:,} times and fell {fell:,} times"))
+    for effect in board.helped(int(time.time() * 1000)):
+        console.print(helped(effect))
     console.print(str(comparison), markup=False)
     ends = result.summary.triggers
     issued = sum(n for (_, status), n in ends.items() if status == "issued")

@@ -16,9 +16,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from streams.contracts.outputs import Signal, Trigger
+from streams.contracts.outputs import Decision, Signal, Trigger
 from streams.tools.demo.board import Board, Move, moved
+from streams.tools.demo.effects import Effect
 from streams.tools.demo.traffic import Traffic
+from streams.tools.explain.words import CLOSED
 from streams.tools.tail_lines import SEVERITY_STYLE, STATUS_STYLE
 
 WINDOW_S: Final = 5.0
@@ -44,10 +46,13 @@ class Screen:
         layout.split_column(
             Layout(self._head(), size=3, name="head"),
             Layout(name="middle", ratio=3),
-            Layout(self._risks(), ratio=3, name="risks"),
+            Layout(name="risks", ratio=3),
             Layout(name="low", ratio=4),
+            Layout(name="decisions", ratio=4),
         )
         layout["middle"].split_row(Layout(self._journeys(), ratio=3), Layout(self._story(), ratio=2))
+        layout["risks"].split_row(Layout(self._risks(), ratio=3), Layout(self._helped(), ratio=2))
+        layout["decisions"].update(self._decisions())
         layout["low"].split_row(Layout(self._findings()), Layout(self._triggers()))
         return layout
 
@@ -117,6 +122,24 @@ class Screen:
         models = [line for risk in self.board.definition.risks if (line := quality(self.board, risk.name)) is not None]
         return Panel(Group(*models, table), title="risks: they rise and fall, and why")
 
+    def _decisions(self) -> Panel:
+        table = Table(expand=True, box=None, pad_edge=False, show_header=False)
+        for ratio in (None, None, 2, 3):
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
+        for decision in reversed(list(self.board.decisions)[-30:]):
+            table.add_row(*_decision(decision))
+        return Panel(table, title="decisions: what was chosen, and what was not and why (journey explain CUSTOMER)")
+
+    def _helped(self) -> Panel:
+        parts: list[Text] = [helped(one) for one in self.board.helped(int(time.time() * 1000))[:8]]
+        outcomes = self.board.effects.outcomes
+        if outcomes:
+            told = ", ".join(f"{n:,} {name}" for name, n in outcomes.most_common(6))
+            parts.append(Text(f"messages: {told}", "bright_black"))
+        if not parts:
+            parts.append(Text("waiting for the first attribution windows to end", "bright_black"))
+        return Panel(Group(*parts), title="did it help: against the holdout, 95 % interval")
+
     def _triggers(self) -> Panel:
         table = _lines()
         for trigger in reversed(list(self.board.triggers)[-30:]):
@@ -161,6 +184,40 @@ def _finding(signal: Signal) -> tuple[Text, Text, Text, Text]:
         Text(f"{signal.kind} {signal.name}", SEVERITY_STYLE.get(signal.severity or "", "")),
         Text(stage, "bright_black"),
     )
+
+
+def _decision(decision: Decision) -> tuple[Text, Text, Text, Text]:
+    chosen = Text()
+    if decision.outcome == "none":
+        chosen.append("nothing", "yellow")
+    else:
+        style = {"issued": "bold green", "held_out": "cyan"}.get(decision.outcome, "yellow")
+        chosen.append(f"{decision.outcome} ", style)
+        chosen.append(decision.chosen or "", "bold")
+        best = next((one for one in decision.candidates if one.action == decision.chosen), None)
+        if best is not None and best.priority is not None:
+            chosen.append(f"  {best.priority:.3g} = P {best.p:.3g} x C {best.c:.3g} x V {best.v:.3g} x L {best.l:.3g}")
+    rejected = [
+        f"{one.action}: {CLOSED.get(one.closed_by, one.closed_by)}" for one in decision.candidates if one.closed_by
+    ]
+    return (
+        Text(clock(decision.time), "bright_black"),
+        Text(decision.customer, "bold"),
+        chosen,
+        Text("; ".join(rejected), "bright_black"),
+    )
+
+
+def helped(effect: Effect) -> Text:
+    """One line on what an action has brought."""
+    text = Text.assemble((effect.action, "bold"))
+    for name, rate in (("issued", effect.issued), ("held out", effect.held_out)):
+        text.append(f"  {name} {rate.count}/{rate.of}", "bright_black")
+    if effect.uplift is not None:
+        up = effect.uplift
+        style = {"up": "green", "down": "red"}.get(up.says, "")
+        text.append(f"  {up.estimate:+.1%} ({up.low:+.1%} to {up.high:+.1%})", style)
+    return text
 
 
 def _risk(signal: Signal) -> tuple[Text, Text, Text, Text]:
