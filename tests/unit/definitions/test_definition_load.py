@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.definitions import channels
 from streams.definitions.load import DefinitionFaults, load_files, load_texts, shipped
 from streams.definitions.model import DAY_MS, Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
-from streams.definitions.policy import ContactPolicy, Holdout, Hours, Limit, PauseMarketing, QuietHours
+from streams.definitions.policy import Capacity, ContactPolicy, Holdout, Hours, Limit, PauseMarketing, QuietHours
 from streams.definitions.table import duration_ms
 
 SHOP, VISIT, SERVICE = shipped("shop"), shipped("visit"), shipped("service")
@@ -79,6 +79,18 @@ def test_shop() -> None:
     assert no_renewal.until is not None
     offer = next(action for action in shop.actions if action.name == "retention_offer")
     assert offer.when == (When("churn_risk", name=("churn",), band=("high",)),)
+
+
+def test_the_shipped_policy_is_one_of_both_files() -> None:
+    both = load_files([SERVICE, SHOP])
+    policy = both.contact_policy
+    assert policy.quiet_hours == (QuietHours(Hours(21 * 60, 8 * 60), ("email", "push", "sms", "call")),)
+    assert [pause.open_contact for pause in policy.pauses] == [True, False]
+    assert len(policy.limits) == 3
+    assert policy.holdout == Holdout(0.05, "shop-2026")
+    callback = both.channels["callback"]
+    assert (callback.timezone, callback.capacity) == ("Europe/London", Capacity(60, 3_600_000))
+    assert load_files([SERVICE]).channels["callback"].timezone == "UTC"
 
 
 def test_service() -> None:
