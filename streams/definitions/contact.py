@@ -32,7 +32,8 @@ from streams.definitions.table import Table, duration_ms, one_or_many, read_dura
 
 MAX_QUIET: Final = 50
 MAX_LIMITS: Final = 50
-MAX_AT_MOST: Final = 1_000
+MAX_AT_MOST: Final = 60
+"""So many of a customer's contacts are kept."""
 MAX_PAUSES: Final = 20
 CALENDAR: Final = {"day": 1, "week": 7}
 """Word -> calendar days, today included."""

@@ -166,6 +166,7 @@ def read_steps(node: Node | None, longest_ms: int | None, draft: Draft) -> tuple
         content_key, content = read_content(table.take("content"), draft)
         table.finish()
         passed += after or 0
+        draft.remember(passed, table.key_place("after"))
         ends_ms = draft.time.session_cap_ms
         if after is not None and longest_ms is None and passed >= ends_ms:
             message = f"this step comes {spoken_ms(passed)} after the signal, when the session has ended"
