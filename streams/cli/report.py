@@ -58,6 +58,9 @@ def report(
             help="Another definition: what would it have earned? From the logged propensities; may be repeated."
         ),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every table: all splits, what goes with progress, gates, emotions, reasons.")
+    ] = False,
     as_json: Annotated[str | None, typer.Option("--json", help="File for all figures; - is standard output.")] = None,
     html: Annotated[
         Path | None, typer.Option(help="File for charts and tables: one HTML page that needs no network.")
@@ -120,7 +123,7 @@ def report(
         from streams.tools.report.terminal import tables
 
         console = Console(highlight=False)
-        for part in tables(found):
+        for part in tables(found, "full" if full else "short"):
             console.print(part)
 
 

@@ -15,28 +15,19 @@ import msgspec
 
 from streams.definitions.model import Action, Definition
 from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Split, Splits
+from streams.tools.report.groups import BOUNDS, GroupCell, GroupFigures, compared, expected_shares, harm_of
 from streams.tools.report.history import History
 from streams.tools.report.statistics import (
-    FEW,
     SUSPICIOUS,
-    Interval,
-    Moments,
     Rate,
-    difference,
-    moments_of,
-    rate_difference,
-    relative_uplift,
     sample_ratio,
     wilson,
 )
-from streams.tools.report.units import HOLDOUT, ISSUED, Aftermaths, Unit, units_of, window_of
+from streams.tools.report.units import ISSUED, Aftermaths, units_of, window_of
 
 OUTCOMES: Final = (
     "sent", "not_sent", "delivered", "opened", "clicked", "dismissed", "unsubscribed", "bounced", "converted",
 )  # fmt: skip
-ALL_ISSUED: Final = "all issued"
-BOUNDS: Final = ("unsubscribed", "dismissed", "complained")
-"""Rates that a definition's ``guardrails`` may bound."""
 
 
 @dataclass(slots=True)
@@ -48,53 +39,6 @@ class LifeCell:
     """fulfilled, expired, cancelled (reason) -> triggers."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Outcome -> triggers with at least one."""
-
-
-@dataclass(slots=True)
-class GroupCell:
-    """Customers of one group; only those whose window is over count in rates."""
-
-    units: int = 0
-    converted: int = 0
-    value: Moments = field(default_factory=Moments)
-    harm: Counter[str] = field(default_factory=Counter)
-    contacts: Moments = field(default_factory=Moments)
-    young: int = 0
-
-    def add(self, unit: Unit) -> None:
-        if not unit.mature:
-            self.young += 1
-            return
-        after = unit.after
-        self.units += 1
-        self.converted += after.converted
-        self.value.add(after.value)
-        self.contacts.add(after.contacts)
-        for name in BOUNDS:
-            self.harm[name] += getattr(after, name)
-
-    @property
-    def rate(self) -> Rate:
-        return Rate(self.converted, self.units)
-
-    def joined(self, other: GroupCell) -> GroupCell:
-        return GroupCell(
-            self.units + other.units,
-            self.converted + other.converted,
-            _joined(self.value, other.value),
-            self.harm + other.harm,
-            _joined(self.contacts, other.contacts),
-            self.young + other.young,
-        )
-
-
-def _joined(a: Moments, b: Moments) -> Moments:
-    """Moments of both together (Chan, Golub and LeVeque 1979)."""
-    n = a.n + b.n
-    if not a.n or not b.n:
-        return a if a.n else b
-    d = b.mean - a.mean
-    return Moments(n, a.mean + d * b.n / n, a.squares + b.squares + d * d * a.n * b.n / n)
 
 
 @dataclass(slots=True)
@@ -118,32 +62,6 @@ class OutcomeFigures(msgspec.Struct):
     open: int
     outcomes: dict[str, Rate]
     """Of the issued."""
-
-
-class GroupFigures(msgspec.Struct):
-    """A group against the holdout (``against``); without a holdout against the first arm."""
-
-    group: str
-    units: int
-    young: int
-    """Their window is not over; they count in nothing here."""
-    conversion: Rate
-    conversion_interval: Interval | None
-    value: float | None
-    against: str | None
-    uplift: Interval | None
-    """Of the conversion rate, absolute (share)."""
-    uplift_relative: Interval | None
-    value_uplift: Interval | None
-    """Of the value of a customer, in its currency."""
-    value_uplift_relative: Interval | None
-    few: bool
-    """Fewer than ``FEW`` conversions or failures in one of the two: the interval says little."""
-    harm: dict[str, Rate]
-    harm_difference: dict[str, Interval | None]
-    """Against the same group, by Newcombe."""
-    contacts: float | None
-    """Triggers issued to a customer in the window, mean."""
 
 
 class ActionSlice(msgspec.Struct):
@@ -219,6 +137,9 @@ class ActionCounts:
         for touch in history.touches:
             if touch.trigger_id is not None and touch.outcome is not None:
                 told.setdefault(touch.trigger_id, set()).add(touch.outcome)
+        for life in history.lives:
+            if life.outcome is not None:  # matched by a campaign's id or by its validity, perhaps
+                told.setdefault(life.trigger_id, set()).add(life.outcome)
         journeys = {choice.trigger_id: choice.journey for choice in history.choices}
         for life in history.lives:
             if life.test:
@@ -247,7 +168,10 @@ class ActionCounts:
 
     def _figures(self, name: str, splits: Splits[ActionCell], frame: Frame) -> ActionFigures:
         action = self.actions.get(name)
-        whole = slice_of(*WHOLE, splits.whole)
+        arms = (
+            [arm.name for arm in action.experiment.arms] if action is not None and action.experiment is not None else []
+        )
+        whole = slice_of(*WHOLE, splits.whole, arms)
         previous = splits.previous
         if previous is None and frame.length is not None:
             previous = ActionCell()
@@ -268,14 +192,14 @@ class ActionCounts:
             purpose=action.purpose if action is not None else None,
             window_ms=window_of(action),
             whole=whole,
-            previous=slice_of(*PREVIOUS, previous) if previous is not None else None,
-            splits=[slice_of(by, value, cell) for by in splits.names for value, cell in splits.by(by).items()],
+            previous=slice_of(*PREVIOUS, previous, arms) if previous is not None else None,
+            splits=[slice_of(by, value, cell, arms) for by in splits.names for value, cell in splits.by(by).items()],
             closed=dict(splits.whole.closed.most_common()),
             sample_ratio=probability,
             expected=expected,
             assigned=dict(sorted(assigned.items())),
             warnings=warnings,
-            harmful=[*self._broken(action), *harm_of(whole)],
+            harmful=[*self._broken(action), *harm_of(whole.groups)],
         )
 
     def _broken(self, action: Action | None) -> list[str]:
@@ -296,88 +220,10 @@ class ActionCounts:
         return found
 
 
-def harm_of(figures: ActionSlice) -> list[str]:
-    """What the comparison with the holdout says against the action."""
-    found = []
-    for group in figures.groups:
-        if group.against != HOLDOUT:
-            continue
-        for what, interval in (("conversion", group.uplift), ("value of a customer", group.value_uplift)):
-            if interval is not None and interval.says == "down" and not group.few:
-                found.append(f"{group.group}: {what} is lower than in the holdout")
-        found.extend(
-            f"{group.group}: {name} more often than in the holdout"
-            for name, interval in group.harm_difference.items()
-            if interval is not None and interval.says == "up"
-        )
-    return found
-
-
-def expected_shares(action: Action, definition: Definition) -> dict[str, float]:
-    """Group -> declared share: holdouts (its own and the general one are drawn apart), then arms of the rest."""
-    kept = 1.0
-    general = definition.contact_policy.holdout
-    if general is not None and action.purpose in general.purposes:
-        kept *= 1 - general.share
-    if action.holdout is not None:
-        kept *= 1 - action.holdout.share
-    shares = {HOLDOUT: 1 - kept} if kept < 1 else {}
-    arms = action.experiment.arms if action.experiment is not None else ()
-    for arm in arms:
-        shares[arm.name] = kept * arm.share
-    rest = kept - sum(kept * arm.share for arm in arms)
-    if rest > 1e-9:
-        shares[ISSUED] = rest
-    return shares if len(shares) > 1 else {}
-
-
-def slice_of(by: str, value: str, cell: ActionCell) -> ActionSlice:
+def slice_of(by: str, value: str, cell: ActionCell, arms: Sequence[str] = ()) -> ActionSlice:
+    """``arms``: in the order of the definition."""
     lives = [_outcomes(arm, life) for arm, life in sorted(cell.lives.items())]
-    return ActionSlice(by, value, lives, compared(cell.groups))
-
-
-def compared(groups: Mapping[str, GroupCell]) -> list[GroupFigures]:
-    """Every group against the holdout, all issued together first; without a holdout, arms against the first."""
-    treated: Sequence[str] = sorted(name for name in groups if name != HOLDOUT)
-    control = HOLDOUT if HOLDOUT in groups else treated[0] if len(treated) > 1 else None
-    found = []
-    if HOLDOUT in groups and len(treated) > 1:
-        everything = GroupCell()
-        for name in treated:
-            everything = everything.joined(groups[name])
-        found.append(_group(ALL_ISSUED, everything, control, groups[HOLDOUT]))
-    for name in (*treated, *([HOLDOUT] if HOLDOUT in groups else ())):
-        against = control if name != control else None
-        found.append(_group(name, groups[name], against, groups[against] if against is not None else None))
-    return found
-
-
-def _group(name: str, cell: GroupCell, against: str | None, control: GroupCell | None) -> GroupFigures:
-    rate, other = cell.rate, control.rate if control is not None else Rate(0, 0)
-    mine, theirs = moments_of(rate), moments_of(other)
-    harm = {what: Rate(cell.harm[what], cell.units) for what in BOUNDS}
-    sides = [rate, other] if control is not None else []
-    return GroupFigures(
-        group=name,
-        units=cell.units,
-        young=cell.young,
-        conversion=rate,
-        conversion_interval=wilson(rate.count, rate.of),
-        value=cell.value.mean if cell.value.n else None,
-        against=against,
-        uplift=difference(mine, theirs),
-        uplift_relative=relative_uplift(mine, theirs),
-        value_uplift=difference(cell.value, control.value) if control is not None else None,
-        value_uplift_relative=relative_uplift(cell.value, control.value) if control is not None else None,
-        few=any(side.count < FEW or side.of - side.count < FEW for side in sides),
-        harm=harm,
-        harm_difference={
-            what: rate_difference(mine, Rate(control.harm[what], control.units)) for what, mine in harm.items()
-        }
-        if control is not None
-        else {},
-        contacts=cell.contacts.mean if cell.contacts.n else None,
-    )
+    return ActionSlice(by, value, lives, compared(cell.groups, arms))
 
 
 def _outcomes(arm: str, life: LifeCell) -> OutcomeFigures:

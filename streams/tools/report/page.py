@@ -77,19 +77,24 @@ figures.forEach(([data, layout], n) => Plotly.newPlot("chart-" + n, data, Object
 
 def _body(report: Report, charts: list[Chart]) -> Iterator[str]:
     sections: list[tuple[str, str, Iterable[RenderableType], Iterable[Chart]]] = [
-        (f"journey-{n}", journey.journey, [*journey_tables(journey), *driver_tables(drivers)], journey_charts(journey))
+        (
+            f"journey-{n}",
+            journey.journey,
+            [*journey_tables(journey, "full"), *driver_tables(drivers, "full")],
+            journey_charts(journey),
+        )
         for n, (journey, drivers) in enumerate(zip(report.journeys, report.drivers, strict=True))
     ]
-    sections.append(("actions", "actions", action_tables(report.actions), action_charts(report.actions)))
+    sections.append(("actions", "actions", action_tables(report.actions, "full"), action_charts(report.actions)))
     if report.policy is not None:
         sections.append(("policy", "the other policy", policy_tables(report.policy), ()))
     if report.feelings is not None:
         charted = feeling_charts(report.feelings)
-        sections.append(("satisfaction", "satisfaction", feeling_tables(report.feelings), charted))
+        sections.append(("satisfaction", "satisfaction", feeling_tables(report.feelings, "full"), charted))
     if report.mood is not None:
         sections.append(("mood", "changes of satisfaction", mood_tables(report.mood), ()))
     if report.service is not None:
-        sections.append(("service", "service", service_tables(report.service), ()))
+        sections.append(("service", "service", service_tables(report.service, "full"), ()))
     sections.append(("cohorts", "cohorts", cohort_tables(report.cohorts), ()))
     made = [(anchor, name, "".join(_parts(parts, anchor, found, charts))) for anchor, name, parts, found in sections]
     yield "<h1>Journey report</h1><nav>"

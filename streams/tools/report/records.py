@@ -52,6 +52,8 @@ class Life(msgspec.Struct, tag_field="kind", tag="trigger", gc=False, omit_defau
     arm: str | None = None
     definition: int = 0
     test: bool = False
+    outcome: str | None = None
+    """The newest that the engine has matched to it."""
 
 
 class Option(msgspec.Struct, gc=False, omit_defaults=True):

@@ -7,6 +7,7 @@ what a journey owner asks first.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -18,25 +19,29 @@ from streams.tools.report.report import Report
 from streams.tools.report.terminal_actions import action_tables, policy_tables
 from streams.tools.report.terminal_drivers import driver_tables, mood_tables
 from streams.tools.report.terminal_people import cohort_tables, feeling_tables, service_tables
-from streams.tools.report.terminal_table import SHOWN, table
+from streams.tools.report.terminal_table import SHOWN, Detail, table
 from streams.tools.report.visits import VisitFigures
 
+WEEKS: Final = 8
+"""The newest, in the short form."""
+SHORT: Final = frozenset({"week", "channel", "change", "definition"})
 
-def tables(report: Report) -> Iterator[RenderableType]:
+
+def tables(report: Report, detail: Detail = "short") -> Iterator[RenderableType]:
     """What to print, one after the other."""
     yield from head_tables(report)
     for journey, drivers in zip(report.journeys, report.drivers, strict=True):
-        yield from journey_tables(journey)
-        yield from driver_tables(drivers)
-    yield from action_tables(report.actions)
+        yield from journey_tables(journey, detail)
+        yield from driver_tables(drivers, detail)
+    yield from action_tables(report.actions, detail)
     if report.policy is not None:
         yield from policy_tables(report.policy)
     if report.feelings is not None:
-        yield from feeling_tables(report.feelings)
-    if report.mood is not None:
+        yield from feeling_tables(report.feelings, detail)
+    if report.mood is not None and detail == "full":
         yield from mood_tables(report.mood)
     if report.service is not None:
-        yield from service_tables(report.service)
+        yield from service_tables(report.service, detail)
     yield from cohort_tables(report.cohorts)
 
 
@@ -75,7 +80,7 @@ def _visits(visits: VisitFigures) -> Table:
     return made
 
 
-def journey_tables(journey: JourneyFigures) -> Iterator[RenderableType]:
+def journey_tables(journey: JourneyFigures, detail: Detail) -> Iterator[RenderableType]:
     owner = f", {journey.owner}" if journey.owner else ""
     yield Text(f"\nJourney {journey.journey} ({journey.type}{owner})", style="bold underline")
     if not journey.whole.entrants:
@@ -85,11 +90,16 @@ def journey_tables(journey: JourneyFigures) -> Iterator[RenderableType]:
     yield _funnel(journey)
     if journey.friction:
         yield _friction(journey)
-    yield _company(journey)
     for name in dict.fromkeys(one.by for one in journey.splits):
         rows = [one for one in journey.splits if one.by == name]
         if name == "week" or len(rows) > 1:
-            yield _split(journey, name, rows)
+            if name == "week" and detail == "short":
+                rows = rows[-WEEKS:]
+            if detail == "full" or name in SHORT or name.startswith("experiment"):
+                yield _split(journey, name, rows)
+    if detail == "short":
+        return
+    yield _company(journey)
     for channel in [one for one in journey.splits if one.by == "channel"][:SHOWN]:
         if channel.entrants != journey.whole.entrants:
             yield _funnel(journey, channel)

@@ -11,10 +11,10 @@ from rich.text import Text
 from streams.tools.report import words
 from streams.tools.report.actions import OUTCOMES, ActionFigures
 from streams.tools.report.offpolicy import PolicyFigures
-from streams.tools.report.terminal_table import table
+from streams.tools.report.terminal_table import Detail, table
 
 
-def action_tables(actions: Sequence[ActionFigures]) -> Iterator[RenderableType]:
+def action_tables(actions: Sequence[ActionFigures], detail: Detail) -> Iterator[RenderableType]:
     if not actions:
         return
     yield Text("\nActions", style="bold underline")
@@ -29,6 +29,9 @@ def action_tables(actions: Sequence[ActionFigures]) -> Iterator[RenderableType]:
         yield _outcomes(actions)
     if any(action.whole.groups for action in actions):
         yield _uplift(actions)
+    if detail == "short":
+        return
+    if any(action.whole.groups for action in actions):
         yield _guardrails(actions)
     if any(action.closed for action in actions):
         yield _closed(actions)

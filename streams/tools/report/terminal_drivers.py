@@ -9,10 +9,10 @@ from rich.text import Text
 
 from streams.tools.report import words
 from streams.tools.report.drivers import WARNING, DriverFigures, MoodDrivers, MovedFigures
-from streams.tools.report.terminal_table import SHOWN, table
+from streams.tools.report.terminal_table import SHOWN, Detail, table
 
 
-def driver_tables(drivers: DriverFigures) -> Iterator[RenderableType]:
+def driver_tables(drivers: DriverFigures, detail: Detail) -> Iterator[RenderableType]:
     if any(one.friction.count for one in drivers.moments):
         declared = [one.stage for one in drivers.moments if one.declared]
         if drivers.measured is None:
@@ -36,7 +36,7 @@ def driver_tables(drivers: DriverFigures) -> Iterator[RenderableType]:
                 words.NOTHING if one.conversions is None else f"{one.conversions:+,.0f}",
             )
         yield made
-    if drivers.moved:
+    if drivers.moved and detail == "full":
         made = table(
             "Touchpoints and the next stage",
             ("in stage", "touchpoint"),

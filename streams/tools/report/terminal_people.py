@@ -13,17 +13,19 @@ from streams.tools.report.cohorts import CohortFigures
 from streams.tools.report.feelings import FeelingFigures, FeelingSlice
 from streams.tools.report.service import ServiceFigures, ServiceSlice
 from streams.tools.report.statistics import Interval
-from streams.tools.report.terminal_table import SHOWN, table
+from streams.tools.report.terminal_table import SHOWN, Detail, table
 
 SPLITS = ("week", "segment", "location", "channel", "change")
 """Splits that the terminal shows; JSON has all."""
 
 
-def feeling_tables(feelings: FeelingFigures) -> Iterator[RenderableType]:
+def feeling_tables(feelings: FeelingFigures, detail: Detail) -> Iterator[RenderableType]:
     if not _says(feelings.whole):
         return
     yield Text("\nSatisfaction", style="bold underline")
     yield _feelings(feelings, "stage")
+    if detail == "short":
+        return
     for by in _shown([one.by for one in feelings.splits if _says(one)]):
         yield _feelings(feelings, by)
     if feelings.whole.emotions:
@@ -86,12 +88,14 @@ def _interval(interval: Interval | None, digits: int) -> str:
     return f"{interval.estimate:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
-def service_tables(service: ServiceFigures) -> Iterator[RenderableType]:
+def service_tables(service: ServiceFigures, detail: Detail) -> Iterator[RenderableType]:
     whole = service.whole
     if not (whole.contacts or whole.resolution.of or whole.containment.of):
         return
     yield Text("\nService", style="bold underline")
     yield _service(service, "topic")
+    if detail == "short":
+        return
     for by in _shown([one.by for one in service.splits]):
         yield _service(service, by)
     kinds = table("Resolution with and without people", ("",), ("cases", "resolved"))

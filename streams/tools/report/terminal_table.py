@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from rich.table import Table
 
+Detail = Literal["short", "full"]
+"""short: what a journey owner asks first."""
 SHOWN: Final = 15
 """Rows of a split; the most numerous ones."""
 

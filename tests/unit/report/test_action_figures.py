@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.tools.report.actions import ALL_ISSUED, ActionFigures, GroupCell, expected_shares
+from streams.tools.report.actions import ActionFigures
+from streams.tools.report.groups import ALL_ISSUED, GroupCell, expected_shares
 from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Life, Option, Record
 from streams.tools.report.report import report_of
@@ -167,6 +168,19 @@ def test_without_a_holdout_arms_are_held_against_the_first() -> None:
     assert [(one.group, one.against) for one in action_of(records, ARMS).whole.groups] == [
         ("plain", None), ("warm", "plain"),
     ]  # fmt: skip
+
+
+def test_control_is_what_the_others_are_held_against() -> None:
+    text = ARMS.replace("plain", "bold").replace("warm", "control")
+    records = [choice(0, f"{arm}{n}", arm=arm) for arm in ("bold", "control") for n in range(5)]
+    assert [(one.group, one.against) for one in action_of(records, text).whole.groups] == [
+        ("bold", "control"), ("control", None),
+    ]  # fmt: skip
+
+
+def test_an_outcome_that_the_engine_has_matched_counts_though_no_touchpoint_names_the_trigger() -> None:
+    records = [life(0, "issued"), life(0, "expired", ended_at=T + HOUR, outcome="opened")]
+    assert action_of(records).whole.lives[0].outcomes == {"opened": Rate(1, 1)}
 
 
 def test_fewer_conversions_than_the_holdout_are_harm() -> None:

@@ -69,7 +69,7 @@ def world(n: int, seed: int) -> list[Record]:
 def test_estimates_cover_the_truth_as_often_as_they_say() -> None:
     """The logged policy earns 0.2 a decision; the other one would 0.28."""
     inside = {"ips": 0, "dr": 0, "logged": 0, "value": 0}
-    runs = 80
+    runs = 50
     for seed in range(runs):
         figures = judged(world(250, seed))
         assert figures.refused is None
