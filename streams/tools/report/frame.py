@@ -57,6 +57,17 @@ class Frame:
 
         object.__setattr__(self, "_week", week)
 
+    @property
+    def previously_known_until(self) -> int | None:
+        """Up to when the previous period is looked at, so that it has had as much time as this one; None without one.
+
+        Otherwise the older period would always convert better: more of its instances have come to their end.
+        """
+        return None if self.length is None else self.known_until - self.length
+
+    def is_previous(self, time: int) -> bool:
+        return self.length is not None and self.start - self.length <= time < self.start
+
     def week(self, time: int) -> str:
         """Its Monday in the company's time zone, ISO 8601."""
         return self._week(time // QUARTER_HOUR_MS)
@@ -95,9 +106,7 @@ class Frame:
     ) -> list[Split]:
         """Where an observation counts; empty outside both periods. ``until``: its end, by when variants were seen."""
         if not self.start <= time < self.end:
-            if self.length is not None and self.start - self.length <= time < self.start:
-                return [PREVIOUS]
-            return []
+            return [PREVIOUS] if self.is_previous(time) else []
         found: list[Split] = [WHOLE, ("week", self.week(time))]
         found.extend(("segment", name) for name in sorted(history.segments_at(time)) or (NONE,))
         location = touch.location if touch is not None else None

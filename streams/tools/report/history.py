@@ -64,6 +64,10 @@ class History:
             changes.append((signal.time, held))
         return changes
 
+    def passages_as_of(self, time: int) -> list[Passage]:
+        """Instances as they stood at ``time``: what came later was not known then."""
+        return passages_of([signal for signal in self.found if signal.time <= time], self.by_id)[0]
+
     def segments_at(self, time: int) -> frozenset[str]:
         """Segments that the customer was in just after ``time``."""
         place = bisect_right(self._segments, time, key=lambda change: change[0])

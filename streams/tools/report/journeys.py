@@ -261,11 +261,13 @@ class JourneyCounts:
         self.ranks = {stage.name: rank for rank, stage in enumerate(journey.stages, 1)}
         self.splits: Splits[JourneyCell] = Splits(JourneyCell)
 
-    def add(self, passage: Passage, history: History, frame: Frame) -> None:
+    def add(self, passage: Passage, history: History, frame: Frame, known_until: int) -> None:
+        """``known_until``: up to when ``passage`` is known."""
+        until = passage.closed if passage.closed is not None else known_until
         splits = frame.splits(
             history,
             passage.opened,
-            until=passage.closed if passage.closed is not None else frame.known_until,
+            until=until,
             touch=passage.first,
             journey=passage.journey,
             definition=passage.definition,
@@ -274,7 +276,6 @@ class JourneyCounts:
             return
         touches = None
         if history.touches:
-            until = passage.closed if passage.closed is not None else frame.known_until
             touches = [
                 touch
                 for touch in history.between(passage.opened - 1, until)

@@ -88,9 +88,15 @@ def report_of(
                 found.add_loose(signal, history, frame)
         for passage in history.passages:
             found = counts.get(passage.journey)
-            if found is not None:
-                found.add(passage, history, frame)
+            if found is not None and not frame.is_previous(passage.opened):
+                found.add(passage, history, frame, frame.known_until)
                 drivers[passage.journey].add(passage, history, frame)
+        then = frame.previously_known_until
+        if then is not None:
+            for passage in history.passages_as_of(then):
+                found = counts.get(passage.journey)
+                if found is not None and frame.is_previous(passage.opened):
+                    found.add(passage, history, frame, then)
     if policy is not None:
         for customer, records in customers:
             policy.judge(History(customer, records, frame.known_until), frame)

@@ -203,7 +203,7 @@ def _company(journey: JourneyFigures) -> Table:
 
 def _split(journey: JourneyFigures, name: str, rows: list[JourneySlice]) -> Table:
     weeks = name == "week"
-    numbers = ("entrants", "conversion", "95 %", "to target", "given up", "friction", "time to goal", "touchpoints")
+    numbers = ("entrants", "conversion", "95 %", "to target", "open", "given up", "friction", "time to goal", "effort")
     made = table(f"By {name}", (name if not weeks else "week of",), (*(("to week before",) if weeks else ()), *numbers))
     marks: dict[str, list[str]] = {}
     for monday, _, title in journey.marks:
@@ -221,12 +221,15 @@ def _split(journey: JourneyFigures, name: str, rows: list[JourneySlice]) -> Tabl
             words.share(one.conversion),
             words.between(one.conversion_interval),
             words.NOTHING if one.to_target is None else f"{100 * one.to_target:+.1f} pp",
+            f"{one.open:,}",
             words.share(one.abandoned),
             words.share(one.friction),
             words.duration(one.median_to_goal_s),
             words.number(one.touchpoints),
         )
         before = one
+    if weeks and shown[-1].open:
+        made.caption = "Open instances may still convert: a young week looks worse than it will be."
     if len(rows) > len(shown):
         made.caption = f"and {len(rows) - len(shown)} more (all of them in --json)"
     return made

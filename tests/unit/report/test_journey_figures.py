@@ -182,6 +182,17 @@ def test_the_period_and_the_one_before() -> None:
     assert nothing_before.entrants == 0
 
 
+@pytest.mark.parametrize(("after", "converted"), [(7 * DAY, 1), (7 * DAY + 1, 0)])
+def test_the_previous_period_is_as_old_as_this_one_is(after: int, converted: int) -> None:
+    """The data end with the period on day 14, so of the previous one counts what was known on day 7."""
+    records = [entered("look", DAY), left("look", after, "goal", touchpoints=2), goal(after)]
+    loaded = definition()
+    report = report_of(loaded, frame(loaded, days=14, length_ms=7 * DAY), by_customer([*records, *looked(14 * DAY)]))
+    previous = report.journeys[0].previous
+    assert previous is not None
+    assert (previous.conversion, previous.open) == (Rate(converted, 1), 1 - converted)
+
+
 def test_versions_variants_and_changes_split_every_figure() -> None:
     text = SHOP + 'changes: [{at: "2024-05-03", title: new page}, {at: "2024-05-04", title: other, journey: buy}]\n'
     first = [*looked(0), touch("page", 1, experiment="price", variant="b")]
