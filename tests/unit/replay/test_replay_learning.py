@@ -138,13 +138,16 @@ def test_the_tables_show_scores_rules_and_pipelines() -> None:
     ("arguments", "says"),
     [
         (["--from-kafka", "--learn"], "takes definitions, models"),
-        (["--definition", "ecom", "--learn"], "needs a definition with risks"),
+        (["--definition", "BARE", "--learn"], "needs a definition with risks or actions"),
     ],
 )
 def test_the_command_refuses(tmp_path: Path, arguments: list[str], says: str) -> None:
     events = tmp_path / "events.jsonl"
     events.write_text("")
+    bare = tmp_path / "bare.yaml"
+    bare.write_text("version: 1\njourneys: {j: {type: use, goal: Used, stages: {s: {on: page}}}}\n")
     inputs = [] if "--from-kafka" in arguments else ["--input", str(events)]
-    result = CliRunner().invoke(app, ["replay", *arguments, *inputs])
+    given = [str(bare) if word == "BARE" else word for word in arguments]
+    result = CliRunner().invoke(app, ["replay", *given, *inputs])
     assert result.exit_code == 2
     assert says in " ".join(result.stderr.split())
