@@ -11,10 +11,11 @@ from streams.contracts.touchpoint import AGENT, Touchpoint
 from streams.engine import actions, contents, deadlines, facts, friction, journeys, segments
 from streams.engine.decisions import choice, contacts, holding, success
 from streams.engine.decisions.plan import pauses
+from streams.engine.memory import set_last
 from streams.engine.plan import selects
 from streams.engine.routes import Route
 from streams.engine.scoring import activity, labels, scores
-from streams.engine.state import CHANNEL, TRAIL, Profile, set_last
+from streams.engine.state import CHANNEL, TRAIL, Profile
 from streams.engine.step import Step, instance_key
 from streams.engine.views import view
 

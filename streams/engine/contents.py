@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine import facts
-from streams.engine.state import CART, CHANNEL, CONTACT, CONTACTS, TRAITS, Contact, Profile, set_last, settle
+from streams.engine.memory import set_last, settle
+from streams.engine.state import CART, CHANNEL, CONTACT, CONTACTS, TRAITS, Contact, Profile
 
 CONTACT_KEY: Final = "contact\x1f"
 """Before a contact's id among what is settled: it has ended, and its start may still arrive."""

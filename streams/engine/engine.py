@@ -19,12 +19,13 @@ from streams.engine.decisions import outcomes
 from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.decisions.shares import Shares
 from streams.engine.due import Due
+from streams.engine.memory import fingerprint, remember, seen_key
 from streams.engine.plan import Plan
 from streams.engine.routes import Route
 from streams.engine.scoring import activity
 from streams.engine.scoring.models import kept, kept_of_actions, refusal, refusal_of_action
 from streams.engine.scoring.scorer import Scorer
-from streams.engine.state import PartitionRecord, Profile, fingerprint, measure, remember, seen_key
+from streams.engine.state import PartitionRecord, Profile, measure
 from streams.engine.step import Step
 from streams.engine.store import Store
 from streams.engine.timers import EPSILON, anniversary

@@ -12,9 +12,10 @@ from streams.contracts.outputs import SEVERITIES
 from streams.engine import facts
 from streams.engine.detectors.windows import count_add, distinct_add, sequence_add
 from streams.engine.journeys import field
+from streams.engine.memory import settle
 from streams.engine.plan import SEPARATOR
 from streams.engine.routes import Route, RulePlan
-from streams.engine.state import WINDOWS, Instance, settle
+from streams.engine.state import WINDOWS, Instance
 from streams.engine.step import Step, instance_key
 
 HIGHER: Final = dict(zip(SEVERITIES, (*SEVERITIES[1:], SEVERITIES[-1]), strict=True))

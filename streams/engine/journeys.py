@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from streams.engine import deadlines, facts
+from streams.engine.memory import settle
 from streams.engine.plan import SEPARATOR
 from streams.engine.routes import JourneyPlan, JourneyRoute, Route, StagePlan
-from streams.engine.state import CHANNEL, CHANNELS, INSTANCES, PENDING, Instance, Profile, settle
+from streams.engine.state import CHANNEL, CHANNELS, INSTANCES, PENDING, Instance, Profile
 from streams.engine.step import Step, instance_key
 
 CONTACT_STARTED: Final = "Contact Started"

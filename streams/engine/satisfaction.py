@@ -9,7 +9,8 @@ from __future__ import annotations
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine import facts
 from streams.engine.journeys import newest
-from streams.engine.state import SENTIMENTS, Profile, set_last
+from streams.engine.memory import set_last
+from streams.engine.state import SENTIMENTS, Profile
 from streams.engine.step import Step
 
 DETRACTOR, PASSIVE, PROMOTER = -1, 0, 1

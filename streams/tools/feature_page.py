@@ -15,7 +15,7 @@ from streams.contracts import reference
 from streams.contracts.reference import table
 from streams.engine.scoring.features import DECAYED, SINGLE, STANDARD
 from streams.engine.scoring.kinds import EVENTS, KINDS, WHOEVER
-from streams.engine.scoring.state import HALF_LIVES_DAYS
+from streams.engine.scoring.sums import HALF_LIVES_DAYS
 
 MODULE: Final = "streams.tools.feature_page"
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contracts.touchpoint import Touchpoint
+from streams.engine.scoring import sums
 from streams.engine.scoring.features import FEATURES, Moment
 from streams.engine.scoring.state import Activity
 from tests.properties.history import History, expected
@@ -165,7 +166,7 @@ def test_sums_decay_over_decades_whatever_the_order(drawn: list[tuple[int, int]]
     for t, n in times:
         a.add("x", t, n)
     at = max(t for t, _ in times) + later * D
-    for held, decay, days in zip(a.sums["x"], a.decay(at), (7, 30, 90), strict=True):
+    for held, decay, days in zip(a.sums["x"], sums.decay(a, at), (7, 30, 90), strict=True):
         wanted = sum(n * 2.0 ** (-(at - t) / D / days) for t, n in times)
         assert held * decay == pytest.approx(wanted, rel=1e-9, abs=1e-9)
 
@@ -179,11 +180,11 @@ def test_visits_do_not_depend_on_the_order_of_arrival(minutes: list[int], shuffl
     shuffle.shuffle(arrivals)
     for minute in arrivals:
         t = T0 + minute * M
-        a.visit(t, 10 * M, 1 * D)
+        sums.visit(a, t, 10 * M, 1 * D)
     in_order = sorted({T0 + minute * M for minute in minutes})
     starts = [t for i, t in enumerate(in_order) if i == 0 or t - in_order[i - 1] > 10 * M]
     assert a.visits == len(starts)
     assert a.runs[::2] == starts
     at = in_order[-1]
-    for held, decay, days in zip(a.sums["visit"], a.decay(at), (7, 30, 90), strict=True):
+    for held, decay, days in zip(a.sums["visit"], sums.decay(a, at), (7, 30, 90), strict=True):
         assert held * decay == pytest.approx(sum(2.0 ** (-(at - t) / D / days) for t in starts), rel=1e-9)

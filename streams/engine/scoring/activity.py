@@ -11,7 +11,7 @@ from streams.contracts.outputs import Signal
 from streams.definitions.channels import CHANNELS
 from streams.engine.contents import money
 from streams.engine.routes import Route
-from streams.engine.scoring import labels
+from streams.engine.scoring import labels, sums
 from streams.engine.scoring.kinds import REPORTED, RESPONSES, SEVERITY_WEIGHTS, WHOEVER
 from streams.engine.scoring.state import SUM_BYTES, Activity, RiskState
 from streams.engine.state import Profile
@@ -41,30 +41,30 @@ def observe(step: Step, route: Route) -> None:
         a.moved = t
     kind = route.kind
     if step.counting:
-        a.add(kind, t)
+        sums.add(a, kind, t)
         plan = step.plan
         if plan.scoring.channels and tp.channel is not None and (channel := CHANNEL_SUMS.get(tp.channel)) is not None:
-            a.add(channel, t)
+            sums.add(a, channel, t)
         runs = a.runs
         gap = plan.time.session_gap_ms
         if runs and runs[-2] <= t <= runs[-1] + gap:
             if t > runs[-1]:  # noqa: PLR1730 - as above
                 runs[-1] = t
         else:
-            a.visit(t, gap, plan.time.allowed_lateness_ms + plan.time.permitted_skew_ms)
+            sums.visit(a, t, gap, plan.time.allowed_lateness_ms + plan.time.permitted_skew_ms)
         if a.unscheduled:
             schedule(step, a)
     elif kind in WHOEVER:
-        a.add(f"{kind}{REPORTED}", t)
+        sums.add(a, f"{kind}{REPORTED}", t)
     if kind == "order":
         a.orders += 1
         if not a.first_order or t < a.first_order:
             a.first_order = t
-        a.add("spend", t, max(0.0, money(tp) / 1e6))
+        sums.add(a, "spend", t, max(0.0, money(tp) / 1e6))
     elif kind == "refund":
         a.refunds += 1
     if tp.outcome is not None and (response := RESPONSES.get(tp.outcome)) is not None:
-        a.add(response, t)
+        sums.add(a, response, t)
     p.room -= SUM_BYTES * max(0, len(a.sums) + len(a.runs) - held)
     if route.decides:
         labels.observe(step, route)
@@ -88,5 +88,5 @@ def hear(step: Step, signal: Signal) -> None:
     """A signal of the customer's: friction adds to the friction score."""
     if signal.kind in {"friction", "stalled"}:
         p = step.p
-        of(p).add("friction", signal.time, SEVERITY_WEIGHTS.get(signal.severity or "", 1.0))
+        sums.add(of(p), "friction", signal.time, SEVERITY_WEIGHTS.get(signal.severity or "", 1.0))
         p.room -= SUM_BYTES

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from streams.definitions.channels import CHANNELS
 from streams.engine import facts
+from streams.engine.scoring import sums
 from streams.engine.scoring.kinds import KINDS, OTHER, REPORTED, WHOEVER
-from streams.engine.scoring.state import DAY_MS, HALF_LIVES_DAYS, Activity
+from streams.engine.scoring.state import Activity
+from streams.engine.scoring.sums import DAY_MS, HALF_LIVES_DAYS
+from streams.engine.state import Profile
 
 if TYPE_CHECKING:
     from streams.engine.plan import Plan
@@ -34,11 +37,11 @@ class Moment:
     def __init__(self, found: facts.Facts, plan: Plan) -> None:
         self.facts = found
         self.plan = plan
-        self.p = found.p
-        self.t = found.t
-        self.activity = self.p.activity or Activity()
-        self.sums = self.activity.sums
-        self.decay = self.activity.decay(self.t)
+        self.p: Profile = found.p
+        self.t: int = found.t
+        self.activity: Activity = self.p.activity or Activity()
+        self.sums: dict[str, list[float]] = self.activity.sums
+        self.decay = sums.decay(self.activity, self.t)
         self.missing = 0
         """Values that could not be had and should have been."""
         self._all: list[float] | None = None
