@@ -84,7 +84,7 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
             changed = True
     if p.dealings is not None:
         changed = holding.adopt(p, new) or changed
-        changed = success.adopt(step, new) or changed
+        changed = success.adopt(step, old, new) or changed
     return changed or bool(step.found)
 
 

@@ -253,10 +253,10 @@ def _shed(p: Profile) -> tuple[int, int]:
             *p.windows.values(), p.once, p.settled, p.clicks, p.traits, p.cart, p.last, p.cooling, p.absences,
             *p.pending.values(), p.contacts, *[inst.channels for inst in p.open.values()], known.contacts, known.held,
         )  # fmt: skip
-        part = next((kept for kept in parts if len(kept) > 1), None)
+        part = next((kept for kept in parts if len(kept) > (kept is not known.waiting)), None)
         if part is None:
             break
-        half = len(part) // 2
+        half = (len(part) + (part is known.waiting)) // 2
         if part is known.contacts:
             known.forget(half)
         elif isinstance(part, list):

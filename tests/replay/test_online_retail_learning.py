@@ -52,7 +52,7 @@ def test_the_scores_as_given_are_better_than_the_rules(online_retail: Replayed) 
 
 
 def test_no_label_is_learned_before_it_is_known(online_retail: Replayed) -> None:
-    examples = online_retail.examples
+    examples = [one for one in online_retail.examples if not one.risk.startswith("action.")]
     assert {e.label for e in examples} == {True, False}
     for example in examples:
         assert example.scored_at < example.matured_at <= example.scored_at + 90 * DAY

@@ -100,6 +100,8 @@ class Waiting(msgspec.Struct, array_like=True, gc=False):
     signature: str
     complained: bool = False
     """A detractor's answer, or a contact with the company, since."""
+    values: bytes = b""
+    """Features as of the decision, as in ``scoring.state.Snapshot``; empty: none are kept."""
 
 
 class Dealings(msgspec.Struct, array_like=True, gc=False):

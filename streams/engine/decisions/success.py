@@ -16,6 +16,9 @@ from streams.engine.decisions.gates import Option
 from streams.engine.decisions.plan import MODEL_PREFIX
 from streams.engine.decisions.state import BITS, WAITING, WAITING_BYTES, Waiting
 from streams.engine.plan import Plan
+from streams.engine.scoring import labels
+from streams.engine.scoring.features import Moment
+from streams.engine.scoring.scores import vector
 from streams.engine.state import Profile
 from streams.engine.step import Step, derived_id, instance_key
 
@@ -40,11 +43,29 @@ def wait(step: Step, option: Option, trigger: Trigger, t: int) -> None:
             option.known.mean,
             option.model,
             option.gates.signature,
+            values=_features(step),
         )
     )
-    step.p.room -= WAITING_BYTES
+    step.p.room -= WAITING_BYTES + len(known.waiting[-1].values)
     known.recount()
     step.arm(until)
+
+
+def _features(step: Step) -> bytes:
+    """Those of the definition's first risk: where there is one, what they are made of is kept and heard."""
+    first = step.plan.scoring.first
+    if first is None or step.p.activity is None:
+        return b""
+    return labels.pack(vector(step.plan.risks[first], Moment(step.facts, step.plan)))
+
+
+def _named(step: Step, one: Waiting) -> dict[str, float]:
+    """Feature -> value, as in a risk's example."""
+    first = step.plan.scoring.first
+    if not one.values or first is None:
+        return {}
+    values = zip(step.plan.risks[first].names, labels.unpack(one.values), strict=True)
+    return {name: x for name, x in values if x == x}  # noqa: PLR0124 - NaN
 
 
 def reached(step: Step) -> None:
@@ -91,11 +112,15 @@ def censor(step: Step, until: int | None = None) -> None:
     _censor(step, lambda one: until is None or one.until <= until)
 
 
-def adopt(step: Step, plan: Plan) -> bool:
-    """Another definition: what its actions do not mean by success any more is dropped."""
+def adopt(step: Step, old: Plan, new: Plan) -> bool:
+    """Another definition: what its actions do not mean by success any more is dropped, and features of other names."""
+    was, now = (plan.risks[plan.scoring.first].names if plan.scoring.first else () for plan in (old, new))
+    if was != now and step.p.dealings is not None:
+        for waiting in step.p.dealings.waiting:
+            waiting.values = b""
 
     def changed(one: Waiting) -> bool:
-        gates = plan.policy.of.get(one.action)
+        gates = new.policy.of.get(one.action)
         return gates is None or gates.signature != one.signature
 
     return _censor(step, changed)
@@ -142,7 +167,7 @@ def _tell(step: Step, p: Profile, one: Waiting, *, came_true: bool) -> None:
             one.at,
             step.t if came_true else one.until,
             came_true,
-            {},
+            _named(step, one),
             one.p,
             one.model,
             False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log1p
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from streams.definitions.policy import Guardrails, SequenceStep
 from tests.support.engines import T0, D, H, M, Run, define, plain, touchpoint
 from tests.support.policies import SHOP, failed, quiet, reached, reasons, with_action, with_policy
+from tests.support.risks import risk, with_risks
 from tests.unit.engine.test_arbitration import model
 
 EXTERNAL = SHOP.replace("expires_after: 1d", "expires_after: 1d, external: {campaign: c-1}")
@@ -179,6 +181,22 @@ def test_example_says_what_was_heard_and_who_complained() -> None:
     run.until(8 * D)
     assert run.examples[0].outcomes == ["delivered", "dismissed", "complained"]
     assert (run.examples[0].score, run.examples[0].model) == (0.5, "prior")
+
+
+def test_example_carries_the_features_of_the_first_risk_as_of_the_decision() -> None:
+    definition = with_risks(define(SHOP), risk())
+    run = ready(definition)
+    told(run, 1500, "sent", trigger_id=run.triggers[0].trigger_id)
+    for t in range(2000, 9000, 1000):
+        run.hear(touchpoint(t, "Product Viewed"))
+    run.restart()
+    run.hear(touchpoint(9000, "Order Completed", value=9.0))
+    (example,) = [one for one in run.examples if one.risk == "action.mail"]
+    assert example.features == {"days_since_touchpoint": 0.0, "orders": 0.0, "touchpoints": pytest.approx(log1p(2))}
+    other = ready(definition)
+    other.adopt(with_risks(define(SHOP), risk(features=("orders", "visits", "touchpoints"), signature="s")))
+    other.hear(touchpoint(9000, "Order Completed", value=9.0))
+    assert [one.features for one in other.examples if one.risk == "action.mail"] == [{}]
 
 
 # -- guardrails --------------------------------------------------------------------------------------------------------
