@@ -33,6 +33,9 @@ def action_tables(actions: Sequence[ActionFigures], detail: Detail) -> Iterator[
         return
     if any(action.whole.groups for action in actions):
         yield _guardrails(actions)
+    for action in actions:
+        if any(group.against for group in action.whole.groups):
+            yield _uplift_splits(action)
     if any(action.closed for action in actions):
         yield _closed(actions)
 
@@ -122,6 +125,31 @@ def _uplift(actions: Sequence[ActionFigures]) -> Table:
                 words.number(group.value, 2),
                 words.amounts(group.value_uplift) if group.against else "",
             )
+    return made
+
+
+def _uplift_splits(action: ActionFigures) -> Table:
+    """The first comparison (all that was issued, where there are arms) in every split."""
+    made = table(
+        f"Uplift of {action.action} by split", ("by", "value"), ("customers", "converted", "against", "uplift")
+    )
+    by = None
+    for one in sorted(action.splits, key=lambda one: one.by):
+        group = next((group for group in one.groups if group.against), None)
+        if group is None:
+            continue
+        if by is not None and one.by != by:
+            made.add_section()
+        by = one.by
+        control = next(other for other in one.groups if other.group == group.against)
+        made.add_row(
+            one.by,
+            one.value,
+            f"{group.units:,} + {control.units:,}",
+            words.count_of(group.conversion),
+            words.count_of(control.conversion),
+            words.points(group.uplift) + ("*" if group.few else ""),
+        )
     return made
 
 

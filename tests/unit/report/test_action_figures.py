@@ -189,6 +189,12 @@ def test_fewer_conversions_than_the_holdout_are_harm() -> None:
     ]  # fmt: skip
 
 
+def test_few_conversions_are_no_proof_of_harm() -> None:
+    few = action_of(two_groups(Rate(0, 60), Rate(12, 60)))
+    assert group(few, ISSUED).uplift.high < 0
+    assert few.harmful == []
+
+
 def test_more_complaints_than_the_holdout_are_harm() -> None:
     records = two_groups(Rate(30, 100), Rate(30, 100))
     records += [touch("Contact Started", HOUR, f"t{n}") for n in range(30)]

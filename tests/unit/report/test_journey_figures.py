@@ -90,6 +90,10 @@ def test_a_fall_back_is_no_end_and_the_way_is_counted_once() -> None:
     journey = buying(records)
     assert (journey.whole.entrants, journey.whole.conversion) == (1, Rate(1, 1))
     assert journey.flow == [("cart", "goal", 1), ("look", "cart", 1), ("start", "look", 1)]
+    (passage,) = History("ada", records).passages
+    assert [(stay.stage, stay.reason) for stay in passage.stays] == [
+        ("look", "advanced"), ("cart", "leave_when"), ("cart", "goal"),
+    ]  # fmt: skip
 
 
 def test_a_second_instance_of_the_same_key_and_two_side_by_side() -> None:
@@ -128,6 +132,21 @@ def test_friction_is_held_against_those_who_reached_the_same_stage() -> None:
     assert denied.effect is not None
     assert denied.effect.estimate == pytest.approx(-0.5)
     assert denied.converted_less == pytest.approx(-1.0)
+
+
+def test_friction_counts_where_it_was_met_first() -> None:
+    records: list[Record] = [
+        entered("look", 0), found("friction", 1, "slow", stage="look"), left("look", 2, "advanced"), entered("cart", 2),
+        found("friction", 3, "slow", stage="cart"),
+    ]  # fmt: skip
+    (passage,) = History("ada", records).passages
+    assert (passage.friction, passage.frictions) == ({"slow": ("look", T + 1)}, {"slow": 2})
+
+
+@pytest.mark.parametrize(("at", "seen"), [(HOUR, ["b"]), (HOUR + 1, [])])
+def test_a_variant_seen_until_the_end_of_the_instance_is_its_own(at: int, seen: list[str]) -> None:
+    journey = buying([*looked(0), touch("page", at, experiment="price", variant="b")])
+    assert list(split(journey, "experiment price")) == seen
 
 
 def test_friction_of_the_customer_counts_in_every_open_instance() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from streams.contracts.outputs import Candidate, Decision
 from streams.tools.report.intentions import intention
 from streams.tools.report.offpolicy import OffPolicy, PolicyFigures
-from streams.tools.report.records import Choice, Intended, Option, Record
+from streams.tools.report.records import Choice, Found, Intended, Option, Record
 from streams.tools.report.report import report_of
 from tests.unit.report.stories import DAY, HOUR, T, by_customer, definition, found, frame, goal, touch
 
@@ -69,7 +70,7 @@ def world(n: int, seed: int) -> list[Record]:
 def test_estimates_cover_the_truth_as_often_as_they_say() -> None:
     """The logged policy earns 0.2 a decision; the other one would 0.28."""
     inside = {"ips": 0, "dr": 0, "logged": 0, "value": 0}
-    runs = 50
+    runs = 40
     for seed in range(runs):
         figures = judged(world(250, seed))
         assert figures.refused is None
@@ -82,9 +83,38 @@ def test_estimates_cover_the_truth_as_often_as_they_say() -> None:
 
 
 def test_doubly_robust_scatters_less_than_weights_alone() -> None:
-    estimates = [judged(world(250, seed)).estimates["conversion"] for seed in range(20)]
+    estimates = [judged(world(250, seed)).estimates["conversion"] for seed in range(10)]
     widths = [(one.doubly_robust.high - one.doubly_robust.low, one.ips.high - one.ips.low) for one in estimates]
-    assert sum(robust < ips for robust, ips in widths) >= 18
+    assert sum(robust < ips for robust, ips in widths) >= 9
+
+
+def test_the_reward_model_is_that_of_other_customers() -> None:
+    """All customers of one half: nobody else has taught it anything, so it adds nothing to the weights."""
+    mine = [record for record in world(900, 2) if zlib.crc32(b"half" + record.customer.encode()) % 2]
+    one = judged(mine).estimates["conversion"]
+    assert one.doubly_robust == one.ips
+    assert judged(world(450, 2)).estimates["conversion"].doubly_robust.estimate != one.ips.estimate
+
+
+def test_intervals_are_of_customers() -> None:
+    """Residuals summed by customer, squared, by hand."""
+    records = world(250, 4)
+    bought = {record.evidence[0] for record in records if isinstance(record, Found) and record.signal == "goal_reached"}
+    rewards: dict[str, list[int]] = {}
+    for record in records:
+        if isinstance(record, Choice):
+            rewards.setdefault(record.customer, []).append(f"{record.signal_id}-order" in bought)
+    n = sum(map(len, rewards.values()))
+    mean = sum(map(sum, rewards.values())) / n
+    squares = sum((sum(mine) - mean * len(mine)) ** 2 for mine in rewards.values())
+    half = 1.96 * (squares * len(rewards) / (len(rewards) - 1)) ** 0.5 / n
+    logged = judged(records).estimates["conversion"].logged
+    assert (logged.estimate, logged.high - logged.estimate) == pytest.approx((mean, half))
+
+
+def test_customers_in_a_holdout_are_left_out_with_all_their_decisions() -> None:
+    held = decided(0, "ada", "s1", "x", CHANCES, outcome="held_out")
+    assert judged([held, decided(1, "ada", "s2", "y", CHANCES)]).decisions == 0
 
 
 def test_weights_are_intended_by_logged() -> None:
