@@ -54,6 +54,7 @@ class Engine:
         self._import_marks = 0
         self._unused: dict[str, int] = {}
         self._expected_stale: set[str] = set()
+        self._withdrawn: set[str] = set()
         self._step = Step(self.plan)
         self._step.stale_ids = self._expected_stale
         self._step.shares = Shares(partition, partitions)
@@ -269,11 +270,13 @@ class Engine:
         if refused is not None:
             raise refused
         action = self.plan.policy.action_of[model.risk]
-        before = self._step.action_models.get(action)
         self._step.action_models[action] = model
         out = self._begin(None)
         rules = self.plan.actions[action].action.guardrails
-        if model.paused and rules is not None and rules.pause and not (before is not None and before.paused):
+        if not (model.paused and rules is not None and rules.pause):
+            self._withdrawn.discard(action)
+        elif action not in self._withdrawn:
+            self._withdrawn.add(action)
             adoption.withdraw_action(self._step, self._due, action)
         return out
 
@@ -293,6 +296,7 @@ class Engine:
                 self._unused,
                 self.store.count(),
                 self._step.shares.used,
+                sorted(self._withdrawn),
             )
         )
 
@@ -307,6 +311,7 @@ class Engine:
             self._unused = record.unused
             self.store.waiting = record.waiting
             self._step.shares.used = record.used
+            self._withdrawn = set(record.withdrawn)
         self._step.watermark = self.watermark or 0
 
     # -- inside ------------------------------------------------------------------------------------------------------

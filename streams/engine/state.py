@@ -199,6 +199,8 @@ class PartitionRecord(msgspec.Struct, array_like=True):
     """Snapshots of scores that wait for their labels."""
     used: Used = msgspec.field(default_factory=Used)
     """Of capacities and budgets."""
+    withdrawn: list[str] = []
+    """Actions that a guardrail has paused: nothing is open of them, so a restored engine need not look."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

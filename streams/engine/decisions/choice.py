@@ -88,6 +88,8 @@ def _decide(step: Step, options: list[Option], asking: Sequence[Signal], t: int,
         decision.outcome = "issued"
     elif decision.reason == "holdout":
         decision.outcome = "held_out"
+    elif held is not None:
+        holding.go_on(step, held, option)
 
 
 def expire_passed(step: Step, t: int) -> None:

@@ -210,6 +210,13 @@ def test_broken_guardrail_closes_the_gate_and_cancels_what_is_open_where_it_may(
     if pause:
         assert run.statuses() == [("mail", "issued", None), ("mail", "cancelled", "guardrail")]
         assert reasons(run) == ["issued", "guardrail"]
+        run.restart()
+        failed(run, 5000)
+        assert (reasons(run), len(run.triggers)) == (["issued", "guardrail", "guardrail"], 2)
+        run.adopt_model(model(run, "mail", 1, 60, version=2))
+        failed(run, 7000)
+        run.adopt_model(model(run, "mail", 1, 70, version=3, paused=True))
+        assert run.statuses()[2:] == [("mail", "issued", None), ("mail", "cancelled", "guardrail")]
     else:
         assert reasons(run) == ["issued", "already_open"]
 
