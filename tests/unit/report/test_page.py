@@ -121,6 +121,15 @@ def test_charts_are_what_plotly_understands(report: Report) -> None:
     assert {"sankey", "funnel", "scatter"} == set(kinds)
 
 
+def test_plotly_is_given_no_tags(report: Report) -> None:
+    """It would read some of them, links for one."""
+    titles = [text["text"] for chart in charts(report) for text in chart.layout.get("annotations", ())]
+    rows = [name for chart in charts(report) for trace in chart.data for name in trace.get("y", ())]
+    found = [text for text in (*titles, *rows) if isinstance(text, str) and "script" in text]
+    assert len(found) >= 2
+    assert not any("<" in text for text in found)
+
+
 def test_the_flow_loses_nobody(report: Report) -> None:
     flow: dict[str, Any] = charts(report)[0].data[0]
     labels, links = flow["node"]["label"], flow["link"]
