@@ -7,7 +7,6 @@ decision can be held: nothing else is remembered of a candidate that was closed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from streams.contracts.outputs import Candidate, Signal
@@ -24,6 +23,8 @@ from streams.engine.step import Step
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+LARGEST: Final = 1e12
+"""Of a value or weight that an expression gives: products of them stay numbers."""
 ROLLOUT_SALT: Final = "rollout/"
 _BEFORE_SUPPRESSION: Final = frozenset({"contact_limit", "quiet_hours"})
 PRIOR: Final = "prior"
@@ -210,7 +211,7 @@ def _weigh(step: Step, option: Option) -> str | None:
 
 
 def number(step: Step, stated: float | Expression) -> float | None:
-    """A finite number; None where an expression gives none."""
+    """A number within reason; None where an expression gives none."""
     if isinstance(stated, (int, float)):
         return float(stated)
     found = stated.value(step.facts)
@@ -218,7 +219,7 @@ def number(step: Step, stated: float | Expression) -> float | None:
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             return None
         found = float(found)
-    return found if -inf < found < inf else None
+    return found if -LARGEST <= found <= LARGEST else None
 
 
 def running(p: Profile, action: str, instance: str | None) -> bool:
