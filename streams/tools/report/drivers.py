@@ -16,8 +16,9 @@ import msgspec
 
 from streams.definitions.model import DAY_MS
 from streams.tools.report.frame import Frame
+from streams.tools.report.friction import ANY, friction_effect
 from streams.tools.report.history import History
-from streams.tools.report.journeys import ANY, FORWARD, JourneyCounts, friction_effect
+from streams.tools.report.journeys import FORWARD, JourneyCounts
 from streams.tools.report.passages import Passage
 from streams.tools.report.records import Touch
 from streams.tools.report.statistics import Interval, Moments, Rate, difference, rate_difference

@@ -23,6 +23,8 @@ Split = tuple[str, str]
 """(by what, value)."""
 WHOLE: Final[Split] = ("all", "")
 PREVIOUS: Final[Split] = ("previous", "")
+EXPERIMENT: Final = "experiment "
+"""Begins the name of a split by the variants of an experiment run elsewhere."""
 NONE: Final = "(none)"
 OTHERS: Final = "(others)"
 MOST_VALUES: Final = 100
@@ -121,7 +123,7 @@ class Frame:
         if era is not None:
             found.append(("change", era))
         for experiment, variant in history.variants_until(time if until is None else until).items():
-            found.append((f"experiment {experiment}", variant or NONE))
+            found.append((f"{EXPERIMENT}{experiment}", variant or NONE))
         return found
 
 

@@ -14,7 +14,9 @@ from typing import Final
 import msgspec
 
 from streams.definitions.model import Journey
-from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Splits
+from streams.tools.report.frame import EXPERIMENT, PREVIOUS, WHOLE, Frame, Splits
+from streams.tools.report.friction import ANY, FrictionCell, FrictionFigures, Pair, friction_figures
+from streams.tools.report.groups import CONTROL
 from streams.tools.report.history import History
 from streams.tools.report.passages import Passage
 from streams.tools.report.records import Found, Touch
@@ -24,11 +26,9 @@ from streams.tools.report.statistics import (
     Moments,
     Rate,
     rate_difference,
-    stratified_difference,
     wilson,
 )
 
-ANY: Final = "any friction"
 START, GOAL, OPEN, LEFT = "start", "goal", "still open", "left"
 OFFLINE: Final = frozenset({"store", "call", "callback", "post", "phone", "agent", "branch", "retail"})
 """Channels that are no device of the customer's own; every other one is online."""
@@ -49,34 +49,6 @@ def is_assisted(touches: Collection[Touch]) -> bool:
         or (touch.type == CONTACT and (touch.contact_id is None or touch.contact_id not in contained))
         for touch in touches
     )
-
-
-@dataclass(slots=True)
-class Pair:
-    """Instances and how many of them converted."""
-
-    of: int = 0
-    converted: int = 0
-
-    def add(self, passage: Passage) -> None:
-        self.of += 1
-        self.converted += passage.converted
-
-    @property
-    def rate(self) -> Rate:
-        return Rate(self.converted, self.of)
-
-
-@dataclass(slots=True)
-class FrictionCell:
-    """One rule: where it was met first, and who with it came how far."""
-
-    signals: int = 0
-    all: Pair = field(default_factory=Pair)
-    first_at: dict[str, Pair] = field(default_factory=dict)
-    """Stage in which the instance met the rule first."""
-    reached: dict[str, Pair] = field(default_factory=dict)
-    """Stage -> instances with the rule, wherever they met it, that reached the stage."""
 
 
 @dataclass(slots=True)
@@ -193,20 +165,6 @@ class StageFigures(msgspec.Struct):
     mean_s: float | None
 
 
-class FrictionFigures(msgspec.Struct):
-    rule: str
-    instances: Rate
-    """With at least one, of entrants."""
-    signals: int
-    """All of them, those outside of instances included (after the goal: a parcel that is late)."""
-    conversion: Rate
-    """Of those with it."""
-    effect: Interval | None
-    """On conversion (share): with less without, among those that reached the stage in which it was met first."""
-    converted_less: float | None
-    """Conversions that the effect stands for: instances x effect (negative: fewer)."""
-
-
 class JourneySlice(msgspec.Struct):
     by: str
     value: str
@@ -230,6 +188,8 @@ class JourneySlice(msgspec.Struct):
     """Mean of those that ended without the goal."""
     value_per_conversion: float | None
     value_total: float
+    difference: Interval | None
+    """Of an experiment's variants: conversion less that of ``control``, else of the first by name."""
     stages: list[StageFigures]
 
 
@@ -301,6 +261,9 @@ class JourneyCounts:
         def slice_of(by: str, value: str, cell: JourneyCell) -> JourneySlice:
             return _slice(by, value, cell, journey.goal.target, list(self.ranks), critical)
 
+        def slices(name: str) -> list[JourneySlice]:
+            return [slice_of(name, value, cell) for value, cell in splits.by(name).items()]
+
         return JourneyFigures(
             journey=journey.name,
             type=journey.type,
@@ -309,7 +272,7 @@ class JourneyCounts:
             whole=slice_of(*WHOLE, whole),
             previous=slice_of(*PREVIOUS, previous) if previous is not None else None,
             change=rate_difference(whole.all.rate, previous.all.rate) if previous is not None else None,
-            splits=[slice_of(name, value, cell) for name in splits.names for value, cell in splits.by(name).items()],
+            splits=[one for name in splits.names for one in against_control(name, slices(name))],
             friction=friction_figures(whole),
             flow=[(a, b, n) for (a, b), n in sorted(whole.flow.items())],
             help={kind: pair.rate for kind, pair in sorted(whole.help.items())},
@@ -318,35 +281,14 @@ class JourneyCounts:
         )
 
 
-def friction_figures(cell: JourneyCell) -> list[FrictionFigures]:
-    """Rules by how many instances met them; all of them together come first."""
-    found = []
-    rules = {rule: cell.friction.get(rule) or FrictionCell() for rule in (*cell.friction, *cell.loose)}
-    for rule, friction in sorted(rules.items(), key=lambda item: (item[0] != ANY, -item[1].all.of, item[0])):
-        effect = friction_effect(cell, friction)
-        found.append(
-            FrictionFigures(
-                rule,
-                Rate(friction.all.of, cell.all.of),
-                friction.signals + (cell.loose.total() if rule == ANY else cell.loose[rule]),
-                friction.all.rate,
-                effect,
-                effect.estimate * friction.all.of if effect is not None else None,
-            )
-        )
-    return found
-
-
-def friction_effect(cell: JourneyCell, friction: FrictionCell, stage: str | None = None) -> Interval | None:
-    """Friction needs somebody who is there: whoever met it in a stage is compared with those who reached that stage and
-    never met the rule, stage by stage. ``stage``: only there."""
-    strata = []
-    for at, met in friction.first_at.items():
-        reached, with_it = cell.reached.get(at), friction.reached.get(at)
-        if reached is not None and with_it is not None and stage in (None, at):
-            without = Rate(reached.converted - with_it.converted, reached.of - with_it.of)
-            strata.append((met.rate, without))
-    return stratified_difference(strata)
+def against_control(name: str, variants: list[JourneySlice]) -> list[JourneySlice]:
+    """Variants of an experiment run elsewhere with their difference; other splits as they are."""
+    if name.startswith(EXPERIMENT) and len(variants) > 1:
+        control = next((one for one in variants if one.value == CONTROL), variants[0])
+        for one in variants:
+            if one is not control:
+                one.difference = rate_difference(one.conversion, control.conversion)
+    return variants
 
 
 def _slice(
@@ -375,6 +317,7 @@ def _slice(
         touchpoints_lost=_mean(cell.touchpoints_lost),
         value_per_conversion=_mean(cell.value),
         value_total=cell.value.mean * cell.value.n,
+        difference=None,
         stages=[_stage(stage, cell, stage in critical) for stage in stages],
     )
 

@@ -6,7 +6,7 @@ escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
@@ -57,15 +57,18 @@ def page(report: Report) -> str:
     script = plotly_script()
     charts: list[Chart] = []
     body = "".join(_body(report, charts))
-    # In a script, "</" must not occur: it would end it.
-    figures = msgspec.json.encode([[one.data, one.layout] for one in charts]).decode().replace("</", "<\\/")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Journey report</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>'
         f"<script>{script}</script></head><body>{body}"
-        f"<script>const figures = {figures};\n{DRAW}</script></body></html>\n"
+        f"<script>const figures = {embedded(charts)};\n{DRAW}</script></body></html>\n"
     )
+
+
+def embedded(charts: Sequence[Chart]) -> str:
+    """Data and layout as JSON in a script, where "</" must not occur: it would end it."""
+    return msgspec.json.encode([[one.data, one.layout] for one in charts]).decode().replace("</", "<\\/")
 
 
 DRAW: Final = """

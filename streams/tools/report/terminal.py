@@ -203,8 +203,10 @@ def _company(journey: JourneyFigures) -> Table:
 
 def _split(journey: JourneyFigures, name: str, rows: list[JourneySlice]) -> Table:
     weeks = name == "week"
-    numbers = ("entrants", "conversion", "95 %", "to target", "open", "given up", "friction", "time to goal", "effort")
-    made = table(f"By {name}", (name if not weeks else "week of",), (*(("to week before",) if weeks else ()), *numbers))
+    compared = any(one.difference is not None for one in rows)
+    rates = ("entrants", "conversion", "95 %", "to target", "open", "given up", "friction", "time to goal", "effort")
+    numbers = (*(("to week before",) if weeks else ()), *rates, *(("difference",) if compared else ()))
+    made = table(f"By {name}", ("week of" if weeks else name,), numbers)
     marks: dict[str, list[str]] = {}
     for monday, _, title in journey.marks:
         marks.setdefault(monday, []).append(title)
@@ -226,6 +228,7 @@ def _split(journey: JourneyFigures, name: str, rows: list[JourneySlice]) -> Tabl
             words.share(one.friction),
             words.duration(one.median_to_goal_s),
             words.number(one.touchpoints),
+            *((words.points(one.difference) if one.difference is not None else "",) if compared else ()),
         )
         before = one
     if weeks and shown[-1].open:

@@ -12,7 +12,7 @@ from streams.tools.report.history import History
 from streams.tools.report.journeys import JourneyFigures, JourneySlice
 from streams.tools.report.records import Found, Record, Touch
 from streams.tools.report.report import Report, report_of
-from streams.tools.report.statistics import Rate
+from streams.tools.report.statistics import Rate, rate_difference
 from tests.unit.report.stories import (
     DAY,
     HOUR,
@@ -147,6 +147,18 @@ def test_friction_counts_where_it_was_met_first() -> None:
 def test_a_variant_seen_until_the_end_of_the_instance_is_its_own(at: int, seen: list[str]) -> None:
     journey = buying([*looked(0), touch("page", at, experiment="price", variant="b")])
     assert list(split(journey, "experiment price")) == seen
+
+
+def test_variants_of_an_experiment_elsewhere_are_held_against_control() -> None:
+    records: list[Record] = []
+    for n in range(20):
+        variant = ("bold", "control")[n % 2]
+        records += bought(0, f"c{n}") if variant == "bold" or n < 10 else looked(0, f"c{n}")
+        records.append(touch("page", -1, f"c{n}", experiment="price", variant=variant))
+    variants = split(buying(records), "experiment price")
+    assert variants["control"].difference is None
+    assert variants["bold"].difference == rate_difference(Rate(10, 10), Rate(5, 10))
+    assert all(one.difference is None for one in split(buying(records), "channel").values())
 
 
 def test_friction_of_the_customer_counts_in_every_open_instance() -> None:

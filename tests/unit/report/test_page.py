@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from streams.tools.report.charts import Chart, action_charts, feeling_charts, journey_charts
-from streams.tools.report.page import PlotlyAbsentError, page
+from streams.tools.report.page import PlotlyAbsentError, embedded, page
 from streams.tools.report.records import Record
 from streams.tools.report.report import Report, report_of
 from tests.unit.report.stories import (
@@ -104,6 +105,13 @@ def test_every_chart_has_its_place_and_its_figure(report: Report, elements: Elem
     (figures,) = re.findall(r"<script>const figures = (.*);\n", page(report))
     assert len(msgspec.json.decode(figures.replace("<\\/", "</"))) == len(places) >= 6
     assert places == [f"chart-{n}" for n in range(len(places))]
+
+
+def test_no_text_ends_the_script() -> None:
+    figure = [{"type": "scatter", "y": [EVIL]}]
+    found = embedded([Chart("t", figure, {})])
+    assert "</" not in found
+    assert json.loads(found) == [[figure, {}]]
 
 
 def charts(report: Report) -> list[Chart]:
