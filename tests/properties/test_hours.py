@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from streams.contracts.limits import LATEST_MS
 from streams.definitions.policy import Hours
 from streams.engine.decisions.hours import day_start, inside, local, open_from, quiet_until, zones
 from tests.support.worlds import law
@@ -89,3 +90,12 @@ def test_zones_are_those_of_the_package() -> None:
 def test_all_day_long_never_ends(minute: int) -> None:
     assert quiet_until(0, [Hours(0, minute)], zones()["Europe/London"]) is None
     assert open_from(5, [Hours(0, minute)], zones()["Europe/London"]) == 5
+
+
+@pytest.mark.parametrize("name", ["Pacific/Kiritimati", "America/New_York"])
+@pytest.mark.parametrize("before_end", [0, 12 * 3_600_000, 9 * 86_400_000])
+def test_at_the_end_of_the_calendar_nothing_ends_or_opens_any_more(name: str, before_end: int) -> None:
+    t, zone = LATEST_MS - before_end, zones()[name]
+    assert quiet_until(t, [Hours(0, 1440)], zone) is None
+    assert open_from(t, [], zone) is None
+    assert day_start(t, 7, zone) <= t

@@ -23,6 +23,8 @@ from streams.definitions.policy import Arbitration
 
 CELLS: Final = 8
 """Of the grid between the largest lower end and the largest upper end of all candidates."""
+_LEAST: Final = 1e-300
+"""Values nearer to each other are one: numbers that small have no digits left to divide."""
 _HALF: Final = sqrt(5.0)
 """Half the support of Beta(2, 2) in standard deviations."""
 
@@ -111,7 +113,7 @@ def best_probabilities(scales: Sequence[float], posteriors: Sequence[Posterior])
         ends.append((mean - half, mean + half))
         low = max(low, mean - half)
         high = max(high, mean + half)
-    if high <= low:
+    if not _LEAST < high - low < inf:
         return None
     cell = (high - low) / CELLS
     chance = [1.0] * CELLS  # that all of them are lower than the middle of the cell

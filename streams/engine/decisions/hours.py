@@ -13,10 +13,13 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from streams.definitions.policy import Hours
+from streams.definitions.policy import DAY_MS, Hours
 
 _NEVER_ENDS: Final = 16
 """Periods one after the other without a gap beyond which there is none."""
+_LAST: Final = 253_402_300_800_000 - 16 * DAY_MS
+"""Half of December 9999: the calendar ends before the next opening is found. Clocks stand still from then on, and
+nothing ends or opens any more."""
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +35,7 @@ def zones() -> dict[str, ZoneInfo]:
 
 def local(t: int, zone: ZoneInfo) -> datetime:
     """What the clock shows at ``t`` (ms), to the second."""
-    return datetime.fromtimestamp(t // 1000, zone)
+    return datetime.fromtimestamp(min(t, _LAST) // 1000, zone)
 
 
 def instant(day: date, minute: int, zone: ZoneInfo) -> int:
@@ -66,6 +69,8 @@ def inside(hours: Hours, at: datetime) -> bool:
 def quiet_until(t: int, periods: Sequence[Hours], zone: ZoneInfo) -> int | None:
     """``t`` itself if it lies in none of the periods, else the first ms after them; None if they never end."""
     for _ in range(_NEVER_ENDS):
+        if t > _LAST:
+            return None
         at = local(t, zone)
         found = next((hours for hours in periods if inside(hours, at)), None)
         if found is None:
@@ -80,6 +85,8 @@ def open_from(t: int, hours: Sequence[Hours], zone: ZoneInfo) -> int | None:
     at = local(t, zone)
     if any(inside(one, at) for one in hours):
         return t
+    if t > _LAST:
+        return None
     found = []
     for one in hours:
         for ahead in range(9):

@@ -85,6 +85,17 @@ def test_more_evidence_makes_the_better_one_surer() -> None:
     assert shares[2] > 0.99
 
 
+@pytest.mark.parametrize(
+    ("scales", "best"),
+    [([4.52693e-319, 0.0], 0), ([0.0, 3.5e-317, 0.0], 1), ([1e-320, 1e-322], 0), ([1.0, 1.7e308, 0.0], 1)],
+)
+def test_values_without_digits_are_weighed_as_they_are(scales: list[float], best: int) -> None:
+    known = [Posterior(1_000_000.5, 100.5), Posterior(1.25, 100.5), Posterior(0.5, 0.5)][: len(scales)]
+    chosen = propensities(RULES, scales, known, learned=True)
+    assert sum(chosen) == pytest.approx(1.0)
+    assert chosen.index(max(chosen)) == best
+
+
 def test_new_action_is_smoothed() -> None:
     assert posterior(RULES, 0, 0).mean == 0.5
     assert posterior(RULES, 3, 6).mean == pytest.approx(3.5 / 10)
