@@ -29,6 +29,7 @@ COMMANDS = (
     "simulate --touchpoints 5 --to-kafka",
     "import --input FILE",
     "replay --from-kafka",
+    "report --from-kafka",
 )
 
 
