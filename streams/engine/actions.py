@@ -12,7 +12,7 @@ import msgspec
 
 from streams.contracts.outputs import Signal, Trigger
 from streams.definitions.policy import Arm
-from streams.engine.decisions import contacts, holding, success
+from streams.engine.decisions import contacts, holding, outcomes, success
 from streams.engine.decisions.gates import Option, consented
 from streams.engine.routes import Route
 from streams.engine.state import Issued, last
@@ -144,9 +144,8 @@ def end(
 def _give_back(step: Step, trigger: Trigger) -> None:
     made = contacts.given_back(step.p, trigger.trigger_id)
     success.drop(step, trigger.trigger_id)
-    plan = step.plan.actions.get(trigger.action)
-    if made is not None and not made.ghost and plan is not None and plan.action.budget is not None:
-        step.shares.give_back(trigger.action, plan.action.budget, plan.action.cost, made.decided)
+    if made is not None:
+        outcomes.refund(step, made)
 
 
 def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) -> None:

@@ -42,7 +42,9 @@ def release(step: Step, held: Held) -> None:
     """Decide anew what was held, as of its due time."""
     policy = step.plan.policy
     options: list[Option] = []
-    for signal, due in zip(held.signals, held.dues, strict=True):
+    # A signal whose goal was reached meanwhile is no reason while there is another one.
+    asking = sorted(zip(held.signals, held.dues, strict=True), key=lambda one: one[0].signal_id in held.closed)
+    for signal, due in asking:
         for plan in step.plan.candidates(signal):
             name = plan.action.name
             if held.action not in ("", name) or any(option.plan is plan for option in options):

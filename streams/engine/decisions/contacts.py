@@ -42,8 +42,8 @@ def reserve(p: Profile, policy: PolicyPlan, made: Made) -> None:
     while at and contacts[at - 1].at > made.at:
         at -= 1
     contacts.insert(at, made)
-    # A day more: what arrives that late is still decided.
-    oldest = contacts[-1].at - policy.keep_ms - DAY_MS
+    # A day more: what arrives that late is still decided. One for later (``not_before``) makes no other one older.
+    oldest = min(contacts[-1].at, made.decided) - policy.keep_ms - DAY_MS
     while contacts[0].at < oldest:
         del contacts[0]
     if len(contacts) > CONTACTS_KEPT:

@@ -171,7 +171,7 @@ def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
     if closed is not None:
         return closed
     if held is not None:
-        closed = held.closed.get("") or held.closed.get(action.name)
+        closed = held.closed.get(option.signal.signal_id) or held.closed.get(action.name)
         if closed is not None:
             return closed
         if action.expires_after_ms is not None and option.since + action.expires_after_ms <= now.t:

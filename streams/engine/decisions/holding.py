@@ -49,8 +49,7 @@ def follow(step: Step, option: Option, t: int, triggers: list[str]) -> None:
 
 def go_on(step: Step, held: Held, option: Option) -> None:
     """A later step was not possible: the one after it has its own time, unless the sequence is over."""
-    over = held.closed.get("") or held.closed.get(held.action)
-    if held.step and not over and len(option.gates.steps) > option.step + 1:
+    if held.step and not held.closed and len(option.gates.steps) > option.step + 1:
         follow(step, option, step.t, held.triggers)
 
 
@@ -88,15 +87,18 @@ def withdraw(step: Step, route: Route, progressed: frozenset[str] | set[str]) ->
     t = step.t
     for held in known.held:
         named = [name for name in held.actions if any(step.holds(where) for where in route.cancels.get(name, ()))]
+        late = False
         for signal, due in zip(held.signals, held.dues, strict=True):
             key = None if signal.journey is None else instance_key(signal.journey, signal.instance or "")
             goal = key in step.goals
             if due >= 0 and t <= due and (goal or named or key in progressed):
-                held.closed.setdefault("", "late")
+                late = True
+                if goal or key in progressed:
+                    held.closed.setdefault(signal.signal_id, "late")
             elif goal:
-                held.closed.setdefault("", "goal_reached")
+                held.closed.setdefault(signal.signal_id, "goal_reached")
         for name in named:
-            held.closed.setdefault(name, "cancel_on")
+            held.closed.setdefault(name, "late" if late else "cancel_on")
 
 
 def answered(p: Profile, plan: Plan, trigger: str, outcome: str) -> None:

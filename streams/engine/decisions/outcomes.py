@@ -64,13 +64,22 @@ def hear(step: Step) -> None:
     action = issued.trigger.action if issued is not None else made.action if made is not None else ""
     channel = issued.trigger.channel if issued is not None else made.channel if made is not None else ""
     if outcome in BACK:
-        contacts.given_back(p, trigger)
+        back = contacts.given_back(p, trigger)
         success.drop(step, trigger)
+        if back is not None and outcome == "not_sent":
+            refund(step, back)
     elif outcome == "converted":
         success.converted(step, trigger)
     _refused(step, action, outcome)
     _replied(p, channel, outcome, told, step.t)
     holding.answered(p, step.plan, trigger, outcome)
+
+
+def refund(step: Step, made: Made) -> None:
+    """What was not sent costs nothing."""
+    plan = step.plan.actions.get(made.action)
+    if plan is not None and plan.action.budget is not None and not made.ghost:
+        step.shares.give_back(made.action, plan.action.budget, plan.action.cost, made.decided)
 
 
 def _of_open(step: Step, issued: Issued, outcome: str, match: str) -> None:

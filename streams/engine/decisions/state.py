@@ -78,7 +78,7 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     """The only one it is about: a further step of it."""
     step: int = 0
     closed: dict[str, str] = {}
-    """Action -> what has closed it meanwhile; under "" all of them."""
+    """Action, or id of a signal -> what has closed it meanwhile."""
     triggers: list[str] = []
     """Of the steps before."""
     size: int = 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from streams.contracts.outputs import Decision
 from streams.definitions.model import Channel, When
 from streams.definitions.policy import (
+    Arm,
     Budget,
     Capacity,
+    Experiment,
     Hours,
     Limit,
     PauseMarketing,
@@ -150,6 +152,23 @@ def test_limit_of_a_channel_counts_that_channel_and_another_action_is_taken() ->
         handled(run, t, "sent")
     assert [(d.chosen, d.channel) for d in run.decisions] == [("push", "push"), ("mail", "email"), ("mail", "email")]
     assert closing(run.decisions[1]) == [None, "contact_limit"]
+
+
+def test_contact_for_later_lets_no_limit_forget_those_before_it() -> None:
+    text = SHOP + "\n  app: {when: {signal: stage_entered}, channel: push, value: 1, expires_after: 7d}\n"
+    late = Experiment("timing", "x", (Arm("late", 1.0, delay_ms=5 * D),))
+    definition = with_policy(
+        with_action(define(text), "app", experiment=late), limits=(Limit(2, within_ms=7 * D, channel="email"),)
+    )
+    run = ready(definition)
+    for t in (0, 1 * H):
+        failed(run, t + 1000)
+        handled(run, t + 2000, "sent")
+    run.hear(touchpoint(6 * D, "Product Added"))
+    assert run.triggers[-1].not_before == T0 + 11 * D
+    failed(run, 6 * D + 1 * H)
+    failed(run, 7 * D + 2000)
+    assert reasons(run) == ["issued", "issued", "issued", "contact_limit", "issued"]
 
 
 def test_limit_of_an_action() -> None:
@@ -326,6 +345,15 @@ def test_budget_is_of_a_calendar_day_and_given_back_with_the_contact() -> None:
     assert reasons(run) == ["issued", "issued", "budget", "issued", "budget", "issued"]
 
 
+def test_budget_is_given_back_by_what_was_not_sent_but_not_by_what_bounced() -> None:
+    run = ready(with_action(define(SHOP), cost=2.0, budget=Budget(4.0, "day")))
+    for n, outcome in enumerate(("not_sent", "bounced", "sent")):
+        failed(run, n * H + 1000)
+        handled(run, n * H + 2000, outcome)
+    failed(run, 4 * H)
+    assert reasons(run) == ["issued", "issued", "issued", "budget"]
+
+
 # -- quiet hours -------------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +409,39 @@ def test_what_would_cancel_a_trigger_closes_what_is_held(event: str, reason: str
     run.hear(touchpoint(2 * H, event))
     run.until(9 * H)
     assert reasons(run) == ["quiet_hours", reason]
+
+
+JOINT: Final = (
+    SHOP.replace("stages: {asking: {on: Message Received}}", "stages: {asking: {on: Payment Failed}}")
+    + """
+  ease: {purpose: marketing, when: {signal: stage_entered, journey: help}, channel: push, value: 4, expires_after: 1d}
+  both: {purpose: marketing, when: [{signal: friction}, {signal: stage_entered, journey: help}], channel: push,
+    value: 2, expires_after: 1d}
+"""
+)
+"""Payment Failed with a case speaks for two journeys at once."""
+
+
+@pytest.mark.parametrize(
+    ("event", "left", "closed"),
+    [
+        ("Order Completed", "ease", {"mail": "goal_reached"}),
+        ("Case Resolved", "mail", {"ease": "goal_reached"}),
+    ],
+)
+def test_goal_of_one_journey_closes_nothing_that_another_has_held(
+    event: str, left: str, closed: dict[str, str]
+) -> None:
+    run = ready(with_policy(JOINT, quiet_hours=(quiet(),)))
+    failed(run, 1 * H, case_id="1")
+    assert [c.action for c in run.decisions[0].candidates] == ["mail", "ease", "both"]
+    run.hear(touchpoint(2 * H, event, case_id="1"))
+    run.restart()
+    run.until(9 * H)
+    held, released = run.decisions
+    assert (held.outcome, released.outcome, released.chosen) == ("held", "issued", left)
+    found = {c.action: c.closed_by for c in released.candidates if c.closed_by not in (None, "lower_value")}
+    assert found == closed
 
 
 def test_late_progress_closes_what_its_deadline_has_held() -> None:
