@@ -2,7 +2,7 @@
 
 Owns what was true of the customer at a moment: segments, last location, experiments seen, the stage of a journey.
 Signals stay in the order of arrival, which is the engine's own and the only one in which instances open and close as
-they did; touchpoints are sorted, and a repeated ``event_id`` counts once.
+they did; touchpoints are sorted. What came twice counts once.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ class History:
         self.lives: list[Life] = []
         self.intended: list[Intended] = []
         touches: dict[str, Touch] = {}
+        seen: set[str] = set()
         for record in records:
             if isinstance(record, Touch):
                 touches.setdefault(record.event_id, record)
-            elif known_until is not None and _time(record) > known_until:
                 continue
-            elif isinstance(record, Found):
+            if known_until is not None and _time(record) > known_until:
+                continue
+            name = _identity(record)
+            if name in seen:
+                continue
+            if name:
+                seen.add(name)
+            if isinstance(record, Found):
                 self.found.append(record)
             elif isinstance(record, Choice):
                 self.choices.append(record)
@@ -103,6 +110,15 @@ class History:
 
     def open_at(self, time: int) -> list[Passage]:
         return [p for p in self.passages if p.opened <= time and (p.closed is None or time <= p.closed)]
+
+
+def _identity(record: Found | Choice | Life | Intended) -> str:
+    """Files may overlap, and what was said once counts once."""
+    if isinstance(record, Life):
+        return f"trigger {record.trigger_id} {record.status}"
+    if isinstance(record, Choice):
+        return f"decision {record.decision_id}"
+    return f"signal {record.signal_id}" if isinstance(record, Found) and record.signal_id else ""
 
 
 def _time(record: Found | Choice | Life | Intended) -> int:

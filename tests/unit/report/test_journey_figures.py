@@ -276,6 +276,12 @@ def test_a_repeated_touchpoint_counts_once() -> None:
     assert [t.time for t in History("ada", again).touches] == [T]
 
 
+def test_what_was_said_twice_counts_once() -> None:
+    said = [*looked(0), entered("look", DAY, signal_id="s"), found("friction", DAY + 1, "slow", signal_id="f")]
+    twice = buying([*said, *said[-2:]])
+    assert (twice.whole.entrants, twice.friction[0].signals) == (2, 1)
+
+
 def test_a_split_with_too_many_values_keeps_the_first() -> None:
     splits: Splits[list[int]] = Splits(list)
     for n in range(MOST_VALUES + 7):
