@@ -13,7 +13,7 @@ from streams.contracts.outputs import Candidate, Signal
 from streams.definitions.model import Action, Channel, Expression
 from streams.engine.decisions import buckets, contacts, hours
 from streams.engine.decisions.arbitration import Posterior
-from streams.engine.decisions.plan import Gates, Way, WayKey, hours_of
+from streams.engine.decisions.plan import Gates, Way, hours_of
 from streams.engine.decisions.state import Held
 from streams.engine.facts import in_session
 from streams.engine.routes import ActionPlan
@@ -60,7 +60,7 @@ class Option:
 class Moment:
     """What the candidates of one decision have in common, found out once and only when something asks."""
 
-    __slots__ = ("_limits", "_zone", "in_session", "p", "resting", "step", "suppressed", "t", "ways")
+    __slots__ = ("_limits", "_zone", "guarded", "in_session", "p", "resting", "step", "suppressed", "t", "ways")
 
     def __init__(self, step: Step, t: int) -> None:
         self.step = step
@@ -71,8 +71,12 @@ class Moment:
         self._zone: str | None = None
         self._limits: dict[int, bool] = {}
         self.suppressed = step.p.dealings.suppressed if step.p.dealings is not None else None
-        self.ways: dict[WayKey, tuple[str | None, int]] = {}
-        """Way -> (gate that closes it, when to look again or 0)."""
+        self.guarded = (
+            self.resting or bool(self.p.triggers) or (self.p.dealings is not None and bool(self.p.dealings.held))
+        )
+        """Something may close every channel of an action."""
+        self.ways: list[tuple[str | None, int] | None] = [None] * step.plan.policy.ways
+        """By place: (gate that closes it, when to look again or 0)."""
 
     @property
     def zone_name(self) -> str:
@@ -240,15 +244,15 @@ def _of_channels(now: Moment, option: Option) -> str | None:
     if action.preferred_first and len(ways) > 1:
         ways = tuple(sorted(ways, key=lambda way: -contacts.response_rate(now.p, way.channel.name, now.t)))
     for way in ways:
-        found = now.ways.get(way.key)
+        found = now.ways[way.place]
         if found is None:
-            found = now.ways[way.key] = now.look(way, action.purpose)
+            found = now.ways[way.place] = now.look(way, action.purpose)
         closed, opens = found
         if closed == "channel":
             continue
         if reason is None:
             candidate.channel = way.channel.name
-            reason = _of_customer(now, option)
+            reason = _of_customer(now, option) if now.guarded else None
             if reason is not None:
                 return reason
         if closed not in _BEFORE_SUPPRESSION and now.suppressed and now.t < now.suppressed.get(action.name, 0):

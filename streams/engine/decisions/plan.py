@@ -23,18 +23,15 @@ MODEL_PREFIX: Final = "action."
 """``action.<name>``: name of an action's model and of its examples."""
 
 
-WayKey = tuple[str, str, tuple[int, ...]]
-
-
 @dataclass(slots=True)
 class Way:
-    """A channel for one step: what closes it closes it for every action with the same key."""
+    """A channel for one step: what closes it closes it for every action with the same place."""
 
     channel: Channel
     limits: tuple[int, ...]
     """Places of the limits that apply."""
-    key: WayKey
-    """(channel, purpose, limits)."""
+    place: int
+    """Among all that differ in channel, purpose or limits."""
 
 
 @dataclass(slots=True)
@@ -104,7 +101,9 @@ class PolicyPlan:
         self.zones: Mapping[str, ZoneInfo] = zones() if local or any(c.open for c in known.values()) else {}
         self.zone = self.zones.get(definition.time.timezone)
         """Of customers whose own is unknown; None where no local time is needed."""
+        self._places: dict[tuple[str, str, tuple[int, ...]], int] = {}
         self.of = {a.name: self._gates(a, definition, used[a.name], channel) for a in definition.actions}
+        self.ways = len(self._places)
         self.models = {gates.model: gates.signature for gates in self.of.values()}
         """Name of each action's model -> signature that it must have."""
         self.action_of = {gates.model: name for name, gates in self.of.items()}
@@ -151,7 +150,8 @@ class PolicyPlan:
         ways = []
         for channel in channels:
             places = tuple(n for n, limit in enumerate(self.limits) if _closes(limit, action, channel.name))
-            ways.append(Way(channel, places, (channel.name, action.purpose, places)))
+            place = self._places.setdefault((channel.name, action.purpose, places), len(self._places))
+            ways.append(Way(channel, places, place))
         return tuple(ways)
 
     def known(self, model: ActionModel) -> tuple[Posterior, float]:
