@@ -27,8 +27,6 @@ SHOWN: Final = frozenset({"abandonment", "friction", "stalled", "satisfaction"})
 KEPT: Final = 200
 MANY: Final = 20
 KNOWN: Final = (Signal, Trigger, Customer, Example, Model, Decision, Touchpoint)
-TOLD_MS: Final = 5_000
-"""After so long a goal that was reached is in the topics."""
 Move = Literal["rose", "fell"]
 
 
@@ -175,10 +173,9 @@ class Board:
             with self._counting:
                 self.effects.heard(touchpoint)
 
-    def helped(self, now_ms: int) -> list[Effect]:
+    def helped(self) -> list[Effect]:
         """What each action that has a holdout has brought so far."""
         with self._counting:
-            self.effects.passed(now_ms - TOLD_MS)
             return self.effects.effects()
 
     def _example(self, example: Any) -> None:

@@ -1,12 +1,13 @@
 """Did it help, while it runs: each action's uplift against its holdout, and what customers did with their messages.
 
 Owns the incremental count of units; the unit, the window and the interval are those of the report
-(``streams.tools.report``): a customer and an action, at the first decision that issued it or would have.
+(``streams.tools.report``): a customer and an action, at the first decision that issued it or would have. A report waits
+until a unit's window is over; here all count with what they have done so far, which compares like with like because
+both groups are as young.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
@@ -43,42 +44,35 @@ class Effect:
 class Effects:
     def __init__(self, definition: Definition) -> None:
         self._windows = {action.name: window_of(action) for action in definition.actions}
-        self._units: dict[tuple[str, str], _Unit] = {}
-        """(customer, action) -> unit."""
-        self._of: dict[str, list[_Unit]] = {}
-        """Customer -> units whose window may be open."""
-        self._open: list[tuple[int, int, str, _Unit]] = []
+        self._of: dict[str, dict[str, _Unit]] = {}
+        """Customer -> action -> unit."""
         self._counts: Counter[tuple[str, str, bool]] = Counter()
-        """(action, issued or holdout, converted) -> units whose window is over."""
+        """(action, issued or holdout, converted so far) -> units."""
         self.outcomes: Counter[str] = Counter()
 
     def decided(self, decision: Decision) -> None:
         name = decision.chosen
-        if name is None or decision.outcome not in (ISSUED, HELD_OUT) or (decision.customer, name) in self._units:
+        if name is None or decision.outcome not in (ISSUED, HELD_OUT):
             return
-        group = HOLDOUT if decision.outcome == HELD_OUT else ISSUED
-        until = decision.time + self._windows.get(name, 0)
-        unit = _Unit(name, group, decision.journey, decision.time, until)
-        self._units[decision.customer, name] = unit
-        self._of.setdefault(decision.customer, []).append(unit)
-        heapq.heappush(self._open, (until, len(self._units), decision.customer, unit))
+        units = self._of.setdefault(decision.customer, {})
+        if name not in units:
+            group = HOLDOUT if decision.outcome == HELD_OUT else ISSUED
+            until = decision.time + self._windows.get(name, 0)
+            units[name] = _Unit(name, group, decision.journey, decision.time, until)
+            self._counts[name, group, False] += 1
 
     def found(self, signal: Signal) -> None:
-        if signal.kind == "goal_reached":
-            for unit in self._of.get(signal.customer, ()):
-                if unit.at < signal.time <= unit.until and unit.journey in (None, signal.journey):
-                    unit.converted = True
+        if signal.kind != "goal_reached":
+            return
+        for unit in self._of.get(signal.customer, {}).values():
+            if not unit.converted and unit.at < signal.time <= unit.until and unit.journey in (None, signal.journey):
+                unit.converted = True
+                self._counts[unit.action, unit.group, False] -= 1
+                self._counts[unit.action, unit.group, True] += 1
 
     def heard(self, touchpoint: Touchpoint) -> None:
         if touchpoint.outcome is not None and touchpoint.trigger_id is not None:
             self.outcomes[touchpoint.outcome] += 1
-
-    def passed(self, now_ms: int) -> None:
-        """All until ``now_ms`` has been told: units whose window is over count."""
-        while self._open and self._open[0][0] < now_ms:
-            _, _, customer, unit = heapq.heappop(self._open)
-            self._of[customer].remove(unit)
-            self._counts[unit.action, unit.group, unit.converted] += 1
 
     def effects(self) -> list[Effect]:
         """Of the actions that have a unit in both groups, those with most units first."""

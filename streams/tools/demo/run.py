@@ -186,7 +186,7 @@ def _verdict(console: Console, connection: Connection, definition: Definition, b
         if (line := quality(board, risk.name)) is not None:
             rose, fell = board.moves[risk.name, "rose"], board.moves[risk.name, "fell"]
             console.print(line.append(f"; it rose {rose:,} times and fell {fell:,} times"))
-    for effect in board.helped(int(time.time() * 1000)):
+    for effect in board.helped():
         console.print(helped(effect))
     console.print(str(comparison), markup=False)
     ends = result.summary.triggers

@@ -131,14 +131,14 @@ class Screen:
         return Panel(table, title="decisions: what was chosen, and what was not and why (journey explain CUSTOMER)")
 
     def _helped(self) -> Panel:
-        parts: list[Text] = [helped(one) for one in self.board.helped(int(time.time() * 1000))[:8]]
+        parts: list[Text] = [helped(one) for one in self.board.helped()[:8]]
         outcomes = self.board.effects.outcomes
         if outcomes:
             told = ", ".join(f"{n:,} {name}" for name, n in outcomes.most_common(6))
             parts.append(Text(f"messages: {told}", "bright_black"))
         if not parts:
-            parts.append(Text("waiting for the first attribution windows to end", "bright_black"))
-        return Panel(Group(*parts), title="did it help: against the holdout, 95 % interval")
+            parts.append(Text("waiting for somebody in the holdout", "bright_black"))
+        return Panel(Group(*parts), title="did it help, so far: goals against the holdout, 95 % interval")
 
     def _triggers(self) -> Panel:
         table = _lines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,37 +11,41 @@ from rich.console import Console
 
 from streams.contracts.outputs import Candidate, Decision, Signal
 from streams.contracts.touchpoint import Touchpoint
-from streams.tools.demo.effects import Effects
+from streams.definitions.model import Definition
+from streams.tools.demo.effects import Effect, Effects
 from streams.tools.demo.screen import Screen, helped
 from tests.properties.test_known_effects import CONTROL, HELD_OUT, TREATED, uplift, visits
-from tests.support.engines import T0, D, M, define
+from tests.support.engines import D, M, define
 from tests.support.known_world import NOTHING, KnownWorld
 from tests.unit.demo.test_risks_shown import board
 
 
-def test_the_uplift_is_that_of_the_report_and_grows_with_the_time_that_has_passed() -> None:
+def test_the_uplift_is_that_of_the_report_and_narrows_with_every_customer() -> None:
     definition = define(HELD_OUT.replace("SALT", "demo"))
     customers = 400
     world = KnownWorld(definition, {"nudge": TREATED, NOTHING: CONTROL}, 5)
     world.live(visits(customers))
     world.end(customers * M + 2 * D)
-    effects = Effects(definition)
     everything: list[Decision | Signal] = [*world.decisions, *world.signals]
-    for one in sorted(everything, key=lambda one: one.time):
-        if isinstance(one, Decision):
-            effects.decided(one)
-        else:
-            effects.found(one)
-    effects.passed(T0 + D + customers // 2 * M)
-    (half,) = effects.effects()
-    effects.passed(T0 + customers * M + 2 * D)
-    (whole,) = effects.effects()
-    assert half.issued.of + half.held_out.of == customers // 2
+    everything.sort(key=lambda one: one.time)
+    half, whole = (effect_of(definition, everything[:n]) for n in (len(everything) // 2, len(everything)))
     assert whole.issued.of + whole.held_out.of == customers
+    assert 150 < half.issued.of + half.held_out.of < 250
     assert whole.uplift == uplift(definition, 5, customers)
     assert half.uplift is not None
     assert whole.uplift is not None
     assert whole.uplift.high - whole.uplift.low < half.uplift.high - half.uplift.low
+
+
+def effect_of(definition: Definition, records: Sequence[Decision | Signal]) -> Effect:
+    effects = Effects(definition)
+    for one in records:
+        if isinstance(one, Decision):
+            effects.decided(one)
+        else:
+            effects.found(one)
+    (effect,) = effects.effects()
+    return effect
 
 
 def test_the_screen_tells_what_was_chosen_and_why_nothing_else_was() -> None:
@@ -69,6 +74,5 @@ def test_a_line_tells_groups_and_interval() -> None:
     for n in range(6):
         outcome = "held_out" if n % 2 else "issued"
         effects.decided(Decision(f"d{n}", f"c{n}", n, outcome, "", "s", chosen="nudge"))
-    effects.passed(10 * D)
     (effect,) = effects.effects()
     assert str(helped(effect)).startswith("nudge  issued 0/3  held out 0/3  +0.0%")
