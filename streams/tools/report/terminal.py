@@ -24,7 +24,7 @@ from streams.tools.report.visits import VisitFigures
 
 WEEKS: Final = 8
 """The newest, in the short form."""
-SHORT: Final = frozenset({"week", "channel", "change", "definition"})
+SHORT: Final = frozenset({"week", "channel", "origin", "change", "definition"})
 
 
 def tables(report: Report, detail: Detail = "short") -> Iterator[RenderableType]:
