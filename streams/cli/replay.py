@@ -6,12 +6,13 @@ Owns the options and messages of the command.
 # ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, cast
 
 import typer
 
@@ -37,7 +38,9 @@ def replay(
     mapping: Annotated[
         list[str] | None, typer.Option(help="Mapping file of the CSV inputs, or a shipped name: one for all or each.")
     ] = None,
-    output: Annotated[str | None, typer.Option(help="File for the outputs, JSON lines; - is standard output.")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="File for the outputs, JSON lines; .gz compresses; - is standard output.")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Stop at this time (ISO 8601; UTC where it names no zone).")] = None,
     no_drain: Annotated[bool, typer.Option("--no-drain", help="Leave open deadlines undecided at the end.")] = False,
     start_issuing_at: Annotated[
@@ -196,8 +199,12 @@ def _sink(output: str | None) -> Iterator[BinaryIO | None]:
     path = Path(output)
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb", buffering=1 << 20) as stream:
-            yield stream
+        with part.open("wb", buffering=1 << 20) as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                    yield cast("BinaryIO", packed)
+            else:
+                yield raw
         part.replace(path)
     except OSError as error:
         _refuse(f"{output} cannot be written: {error.strerror}")

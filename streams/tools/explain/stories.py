@@ -6,6 +6,7 @@ Owns finding the records: whose a trigger or decision is, and what belongs toget
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 from streams.contracts.outputs import Decision, LastTouchpoint, Signal, Trigger
 from streams.contracts.schemas import SchemaSource
 from streams.contracts.topics import Topics
+from streams.tools.replay.sources import GZIP
 from streams.tools.tail import Stream, tail
 
 Record = Decision | Signal | Trigger
@@ -72,7 +74,7 @@ def stories(
 
 
 def _is_about(decision: Decision, wanted: str) -> bool:
-    return wanted in (decision.trigger_id, decision.decision_id, decision.signal_id)
+    return wanted in (decision.trigger_id, decision.decision_id, decision.signal_id, *decision.signals)
 
 
 class File:
@@ -82,13 +84,14 @@ class File:
         self._path = path
 
     def __call__(self, kind: str, customer: str | None) -> Iterator[Record]:
-        """Raises ``ValueError`` for a line that is none of a replay."""
-        opened = gzip.open if self._path.suffix == ".gz" else open
+        """Raises ``ValueError`` for a line that is none of a replay, and for a file that is damaged."""
+        with self._path.open("rb") as raw:
+            opened = gzip.open if raw.read(2) == GZIP else open
         # A quick look: most lines of a replay are signals, and most are about somebody else.
         start = f'{{"kind":"{kind}",'.encode()
         name = None if customer is None else msgspec.json.encode(customer)
         with opened(self._path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(self._lines(lines), 1):
                 if not line.startswith(start) or (name is not None and name not in line):
                     continue
                 try:
@@ -104,6 +107,12 @@ class File:
                     raise ValueError(f"{self._path}, line {number}: {error}") from error
                 if customer is None or record.customer == customer:
                     yield record
+
+    def _lines(self, packed: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from packed
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{self._path} is damaged: {error}") from None
 
 
 class Log:

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streams.contracts.outputs import Candidate, Decision, Trigger
+from streams.contracts.outputs import Decision, Trigger
 from streams.engine.actions import in_words
 from streams.tools.explain.stories import Story
 
@@ -40,6 +40,10 @@ CLOSED: Final = {
     "budget": "its budget is spent",
     "goal_reached": "the goal was reached while it waited",
     "cancel_on": "something happened while it waited that makes it needless",
+    "answered": "the customer has answered an earlier step",
+    "replaced": "an earlier step of it gave way to something better",
+    "late": "what the customer had done before became known while it waited",
+    "definition": "an earlier step of it was withdrawn by another definition",
     "slot": "what is open on that channel has as high a priority",
     "limit": "too many triggers are open",
     "lower_value": "another one has a higher priority",
@@ -74,6 +78,9 @@ def tell(story: Story) -> Iterator[RenderableType]:
         yield _line("because", f"signal {decision.signal_id}, which is not in the log any more")
     if decision.candidates:
         yield _candidates(decision)
+        for one in decision.candidates:
+            if one.closed_by is not None:
+                yield _line("not", f"{one.action}: {CLOSED.get(one.closed_by, one.closed_by)}")
     for name, value in _how(decision):
         yield _line(name, value)
     for trigger in story.trigger:
@@ -102,6 +109,9 @@ def _headline(decision: Decision) -> Text:
         why = REASONS.get(decision.reason) or CLOSED.get(decision.reason, decision.reason)
         what = f"{decision.chosen}: " if decision.chosen is not None else ""
         text.append(f": {what}{why}")
+    elif decision.outcome == "held":
+        text.append("nothing was done yet", "yellow")
+        text.append(f": {CLOSED.get(decision.reason, decision.reason)}; it will be decided again")
     else:
         style = {"issued": "bold green", "held_out": "cyan"}.get(decision.outcome, "yellow")
         text.append(f"{decision.chosen} ", "bold")
@@ -113,7 +123,6 @@ def _headline(decision: Decision) -> Text:
 OUTCOMES: Final = {
     "issued": "was issued",
     "held_out": "was held out: the customer is in the group that gets nothing, so that its effect can be measured",
-    "held": "waits until quiet hours end, to be decided again",
 }
 
 
@@ -129,16 +138,10 @@ def _candidates(decision: Decision) -> Table:
             _plain(Text(one.channel or "")),
             *(_number(value) for value in (one.p, one.c, one.v, one.l, one.priority)),
             "" if one.propensity is None else f"{one.propensity:.1%}",
-            _plain(Text("chosen" if chosen else _closed(one))),
+            "chosen" if chosen else "",
             style="bold" if chosen else "",
         )
     return table
-
-
-def _closed(candidate: Candidate) -> str:
-    if candidate.closed_by is None:
-        return "passed every gate"
-    return CLOSED.get(candidate.closed_by, candidate.closed_by)
 
 
 def _how(decision: Decision) -> Iterator[tuple[str, str]]:

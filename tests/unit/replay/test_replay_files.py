@@ -235,6 +235,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert found[1]["topic"] == "f.jsonl"
     assert found[1]["offset"] == 3
     assert "Journey purchase" in result.stderr
+    packed = tmp_path / "out.jsonl.gz"
+    assert CliRunner().invoke(app, [*arguments[:-1], str(packed)]).exit_code == 0
+    assert gzip.decompress(packed.read_bytes()) == out.read_bytes()
     assert not list(tmp_path.glob("*.part"))
 
 

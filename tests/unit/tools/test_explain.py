@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -106,10 +108,51 @@ def test_a_ghost_a_held_one_and_an_experiment_are_named() -> None:
     held = Decision("d", "ada", 1_000, "held", "quiet_hours", "s", held_until=60_000, step=1)
     held.candidates = [Candidate("offer", "quiet_hours", "email")]
     text = said(Story(held, [Signal("s", "ada", "milestone", "fifth_order", 1_000)]))
-    assert "it is quiet time where the customer is" in text
+    assert "nothing was done yet: it is quiet time where the customer is" in text
+    assert "None" not in text
     assert "held until" in text
     assert "2 of its sequence" in text
     assert "fifth_order" in text
+
+
+def test_every_gate_has_words() -> None:
+    table = re.search(r"## The gates\n(.*?)\n###", Path("docs/decisions.md").read_text("utf-8"), re.DOTALL)
+    assert table is not None
+    rows = re.findall(r"^\| (`.*?) \|", table[1], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 20
+    assert named == set(CLOSED)
+
+
+def test_the_reason_is_not_broken_into_a_narrow_column() -> None:
+    closed = Decision(
+        "d", "ada", 0, "none", "contact_limit", "s", candidates=[Candidate("offer", "contact_limit", "email")]
+    )
+    out = io.StringIO()
+    console = Console(file=out, width=80, highlight=False)
+    for part in tell(Story(closed)):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    assert "offer: the customer has had as many contacts as the policy allows" in out.getvalue()
+
+
+def test_a_further_signal_of_a_decision_finds_it(tmp_path: Path) -> None:
+    path = tmp_path / "findings.jsonl"
+    both = Decision("d", "ada", 0, "none", "channel", "s1", signals=["s1", "s2"])
+    path.write_bytes(decision_line(both))
+    assert [story.decision for story in stories(File(path), "s2")] == [both]
+
+
+def test_packed_or_not_is_told_by_the_content_and_a_damaged_file_is_named(tmp_path: Path) -> None:
+    line = decision_line(Decision("d", "ada", 0, "none", "channel", "s"))
+    plain = tmp_path / "findings.jsonl.gz"
+    plain.write_bytes(line)
+    assert len(stories(File(plain), "ada")) == 1
+    packed = tmp_path / "findings.jsonl"
+    packed.write_bytes(gzip.compress(line))
+    assert len(stories(File(packed), "ada")) == 1
+    packed.write_bytes(gzip.compress(line)[:-6])
+    with pytest.raises(ValueError, match=r"findings\.jsonl is damaged"):
+        stories(File(packed), "ada")
 
 
 def test_contents_are_neither_markup_nor_control_characters() -> None:
