@@ -69,6 +69,7 @@ def test_totals_are_those_of_the_replay(report: Report, ecom: Replayed) -> None:
     whole, summary = report.journeys[0].whole, ecom.summary.journeys["purchase"]
     assert (report.customers, report.touchpoints) == (600, 31_106)
     assert (whole.entrants, whole.conversion.count) == (summary.entrants, summary.converted)
+    assert whole.goals_outside == summary.goals_without_instance == 2
     assert {stage.stage: stage.reached.count for stage in whole.stages} == dict(summary.reached)
     assert {rule.rule: rule.signals for rule in report.journeys[0].friction[1:]} == {
         rule: n for rule, n in summary.friction.items() if n

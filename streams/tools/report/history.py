@@ -60,7 +60,7 @@ class History:
             if touch.experiment is not None
         ]
         self._locations = [(touch.time, touch.location) for touch in self.touches if touch.location is not None]
-        self.passages, self.loose_friction = passages_of(self.found, self.by_id)
+        self.passages, self.loose = passages_of(self.found, self.by_id)
 
     def _segment_changes(self) -> list[tuple[int, frozenset[str]]]:
         changes: list[tuple[int, frozenset[str]]] = []

@@ -74,6 +74,7 @@ class JourneyCell:
     contacts: Moments = field(default_factory=Moments)
     touchpoints_lost: Moments = field(default_factory=Moments)
     friction: dict[str, FrictionCell] = field(default_factory=dict)
+    goals_outside: int = 0
     loose: Counter[str] = field(default_factory=Counter)
     """Rule -> signals that belong to no instance, by their own time."""
     flow: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -173,6 +174,8 @@ class JourneySlice(msgspec.Struct):
     conversion: Rate
     conversion_interval: Interval | None
     to_target: float | None
+    goals_outside: int
+    """Goals without an open instance, by their own time; no conversions."""
     open: int
     abandoned: Rate
     """Given up at least once, of entrants."""
@@ -245,11 +248,14 @@ class JourneyCounts:
             cell.add(passage, self.ranks, touches)
 
     def add_loose(self, signal: Found, history: History, frame: Frame) -> None:
-        """Friction outside every instance."""
+        """Friction, or a goal, outside every instance."""
         touch = history.by_id.get(signal.evidence[-1]) if signal.evidence else None
         splits = frame.splits(history, signal.time, touch=touch, journey=signal.journey, definition=signal.definition)
         for cell in self.splits.at(splits):
-            cell.loose[signal.name] += 1
+            if signal.signal == "goal_reached":
+                cell.goals_outside += 1
+            else:
+                cell.loose[signal.name] += 1
 
     def figures(self, frame: Frame) -> JourneyFigures:
         journey, splits = self.journey, self.splits
@@ -306,6 +312,7 @@ def _slice(
         conversion=rate,
         conversion_interval=wilson(rate.count, rate.of),
         to_target=share - target if share is not None and target is not None else None,
+        goals_outside=cell.goals_outside,
         open=cell.open,
         abandoned=Rate(cell.given_up.of, of),
         returned=cell.given_up.rate,

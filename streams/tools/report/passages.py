@@ -73,8 +73,8 @@ class Passage:
 
 
 def passages_of(signals: Sequence[Found], touches: Mapping[str, Touch]) -> tuple[list[Passage], list[Found]]:
-    """All instances of one customer in the order of opening, and friction that belongs to none of them: what shows
-    before, or after the goal (a parcel that is late). ``signals`` in the order of the engine.
+    """All instances of one customer in the order of opening, and what belongs to none of them: friction before or after
+    (a parcel that is late), and goals without an open instance. ``signals`` in the order of the engine.
     """
     is_open: dict[tuple[str, str], Passage] = {}
     ended: dict[tuple[str, str], Passage] = {}
@@ -100,6 +100,8 @@ def passages_of(signals: Sequence[Found], touches: Mapping[str, Touch]) -> tuple
                     passage.converted = True
                     passage.effort = signal.figures
                     passage.value = _value(signal, touches)
+            case "goal_reached":
+                loose.append(signal)
             case "abandonment":
                 passage = passage or ended.get(key)
                 if passage is not None:

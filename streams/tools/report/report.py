@@ -82,7 +82,7 @@ def report_of(
             policy.learn(history, frame)
         for section in (actions, feelings, service, cohorts, mood):
             section.add(history, frame)
-        for signal in history.loose_friction:
+        for signal in history.loose:
             found = counts.get(signal.journey or "")
             if found is not None:
                 found.add_loose(signal, history, frame)

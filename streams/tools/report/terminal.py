@@ -127,6 +127,8 @@ def _headline(journey: JourneyFigures) -> Table:
     if journey.target is not None:
         verdict = "" if now.to_target is None else f", {100 * now.to_target:+.1f} pp"
         row("target", f"{words.share(journey.target)}{verdict}")
+    if now.goals_outside or (before is not None and before.goals_outside):
+        row("goals without an open instance", f"{now.goals_outside:,}", f"{before.goals_outside:,}" if before else "")
     row("still open", f"{now.open:,}", f"{before.open:,}" if before else "")
     for name, a, b in (
         ("given up at least once", now.abandoned, before.abandoned if before else None),

@@ -177,6 +177,11 @@ def test_friction_after_the_goal_is_counted_but_was_not_on_the_way() -> None:
     assert both.friction[0].effect is None
 
 
+def test_a_goal_without_an_instance_is_no_conversion_but_is_told() -> None:
+    whole = buying([*bought(0), goal(2 * DAY, conversion=0.0)]).whole
+    assert (whole.conversion, whole.goals_outside) == (Rate(1, 1), 1)
+
+
 def test_splits_by_what_opened_the_instance() -> None:
     records = [
         found("segment_entered", -5, "rich"),
