@@ -30,6 +30,7 @@ ALL_ISSUED: Final = "all issued"
 CONTROL: Final = "control"
 BOUNDS: Final = ("unsubscribed", "dismissed", "complained")
 """Rates that a definition's ``guardrails`` may bound."""
+DISMISSED: Final = "dismissed"
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class GroupFigures(msgspec.Struct):
     value: float | None
     against: str | None
     uplift: Interval | None
-    """Of the conversion rate, absolute (share)."""
+    """Of the conversion rate, absolute (share); of few conversions by Newcombe."""
     uplift_relative: Interval | None
     value_uplift: Interval | None
     """Of the value of a customer, in its currency."""
@@ -130,6 +131,7 @@ def _group(name: str, cell: GroupCell, against: str | None, control: GroupCell |
     mine, theirs = moments_of(rate), moments_of(other)
     harm = {what: Rate(cell.harm[what], cell.units) for what in BOUNDS}
     sides = [rate, other] if control is not None else []
+    few = any(side.count < FEW or side.of - side.count < FEW for side in sides)
     return GroupFigures(
         group=name,
         units=cell.units,
@@ -138,11 +140,12 @@ def _group(name: str, cell: GroupCell, against: str | None, control: GroupCell |
         conversion_interval=wilson(rate.count, rate.of),
         value=cell.value.mean if cell.value.n else None,
         against=against,
-        uplift=difference(mine, theirs),
+        # Of nought conversions the variance is nought, too: what holds for few is another interval.
+        uplift=rate_difference(rate, other) if few else difference(mine, theirs),
         uplift_relative=relative_uplift(mine, theirs),
         value_uplift=difference(cell.value, control.value) if control is not None else None,
         value_uplift_relative=relative_uplift(cell.value, control.value) if control is not None else None,
-        few=any(side.count < FEW or side.of - side.count < FEW for side in sides),
+        few=few,
         harm=harm,
         harm_difference={
             what: rate_difference(mine, Rate(control.harm[what], control.units)) for what, mine in harm.items()
@@ -165,7 +168,8 @@ def harm_of(groups: Sequence[GroupFigures]) -> list[str]:
         found.extend(
             f"{group.group}: {name} more often than in the holdout"
             for name, interval in group.harm_difference.items()
-            if interval is not None and interval.says == "up"
+            # Nobody in the holdout has a message to dismiss.
+            if name != DISMISSED and interval is not None and interval.says == "up"
         )
     return found
 

@@ -16,7 +16,7 @@ from streams.tools.report.groups import ALL_ISSUED, GroupCell, expected_shares
 from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Life, Option, Record
 from streams.tools.report.report import report_of
-from streams.tools.report.statistics import Rate
+from streams.tools.report.statistics import Rate, rate_difference
 from streams.tools.report.units import HOLDOUT, ISSUED, Aftermath, Unit, units_of
 from tests.unit.report.stories import DAY, HOUR, SHOP, T, by_customer, definition, found, frame, goal, touch
 
@@ -127,6 +127,25 @@ def test_uplift_is_the_difference_with_the_interval_of_the_delta_method() -> Non
     control = [100.0 + n if n < 40 else 0.0 for n in range(200)]
     assert treated.value_uplift.estimate == pytest.approx(sum(values) / 200 - sum(control) / 200)
     assert not treated.few
+    assert figures.harmful == []
+
+
+def test_interval_of_few_conversions_claims_nothing_that_a_handful_cannot_tell() -> None:
+    few = group(action_of(two_groups(Rate(12, 36), Rate(0, 3))), ISSUED)
+    assert few.few
+    assert few.uplift == rate_difference(Rate(12, 36), Rate(0, 3))
+    assert few.uplift.low < 0 < few.uplift.high < 1
+
+
+def test_what_only_a_message_can_bring_is_no_harm_against_those_who_got_none() -> None:
+    records = two_groups(Rate(30, 100), Rate(30, 100))
+    issued = [one for one in records if isinstance(one, Choice) and one.outcome == "issued"]
+    records += [
+        touch("Message Handled", HOUR, one.customer, outcome="dismissed", trigger_id=one.trigger_id)
+        for one in issued[:40]
+    ]
+    figures = action_of(records)
+    assert group(figures, ISSUED).harm["dismissed"] == Rate(40, 100)
     assert figures.harmful == []
 
 
