@@ -26,6 +26,9 @@ SENT: Final = frozenset({"sent", "delivered"})
 BACK: Final = frozenset({"not_sent", "bounced"})
 """Outcomes that give the contact back."""
 RESPONSES: Final = frozenset({"opened", "clicked", "converted"})
+ARRIVED: Final = SENT | {"opened", "clicked", "dismissed", "unsubscribed"}
+"""Outcomes that nothing but a message that was sent can have."""
+GIVEN_BACK: Final = BITS["not_sent"] | BITS["bounced"]
 
 
 def hear(step: Step) -> None:
@@ -63,6 +66,8 @@ def hear(step: Step) -> None:
     trigger = issued.trigger.trigger_id if issued is not None else made.trigger if made is not None else ""
     action = issued.trigger.action if issued is not None else made.action if made is not None else ""
     channel = issued.trigger.channel if issued is not None else made.channel if made is not None else ""
+    if made is not None and outcome in ARRIVED and not made.told & GIVEN_BACK:
+        made.counts = True  # cancelled, but not in time
     if outcome in BACK:
         back = contacts.given_back(p, trigger)
         success.drop(step, trigger)

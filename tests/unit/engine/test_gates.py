@@ -210,6 +210,21 @@ def test_cancelled_before_it_was_sent_gives_its_contact_back_and_after_it_does_n
     assert reasons(run) == ["issued", "issued", "contact_limit"]
 
 
+@pytest.mark.parametrize(
+    ("told", "reason"), [(["sent"], "contact_limit"), (["opened"], "contact_limit"), (["bounced", "sent"], "issued")]
+)
+def test_message_that_was_sent_in_spite_of_its_cancellation_counts(told: list[str], reason: str) -> None:
+    text = SHOP.replace("value: 10", "value: 10, cancel_on: [Chat Opened]")
+    run = ready(with_policy(text, limits=(Limit(1, within_ms=D),)))
+    failed(run, 0)
+    run.hear(touchpoint(1000, "Chat Opened"))
+    for n, outcome in enumerate(told):
+        handled(run, 1500 + n, outcome)
+    failed(run, 2000)
+    assert run.triggers[1].end_reason == "cancel_on"
+    assert reasons(run) == ["issued", reason]
+
+
 def test_expired_without_a_word_counts() -> None:
     run = ready(with_policy(limits=(Limit(1, within_ms=3 * D),)))
     failed(run, 0)
