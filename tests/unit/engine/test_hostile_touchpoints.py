@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from streams.contracts.limits import LATEST_MS
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.schemas import PackagedSchemas
-from streams.definitions.load import load_files, shipped
-from tests.support.engines import D, Run, touchpoint
-from tests.support.worlds import KINDS, loaded
+from streams.definitions.load import load_files, load_texts, shipped
+from tests.support.engines import T0, D, Run, touchpoint
+from tests.support.policies import models_of, policed
+from tests.support.worlds import KINDS, STRESS, loaded
 
 VALUES: list[Any] = [
     0, 1, -1, 5, 1e308, -1e308, 2**62, -(2**63), "", "x", "p1", "é" * 300, True, False, None, 0.5, 1e-300,
@@ -57,6 +59,51 @@ def strange(rng: random.Random, run: Run, names: list[str], t: int, n: int) -> A
         fields["outcome"] = rng.choice(["sent", "delivered", "unsubscribed", "bounced", "opened"])
     at = max(0, t - rng.choice([0, 0, 0, 5_000, 10**6]))
     return touchpoint(at, rng.choice(names), rng.choice("abc"), event_id=f"e{n}", actor=rng.choice(ACTORS), **fields)
+
+
+POLICED_KINDS = ("Payment Failed", "Product Added", "Order Completed", "Survey Answered", "Message Sent", "identify")
+ZONES = (None, None, "Europe/London", "Pacific/Apia", "Mars/Phobos", "", "../../etc/passwd", "é" * 300)
+DEALINGS = ("sent", "not_sent", "delivered", "opened", "clicked", "dismissed", "unsubscribed", "bounced", "converted")
+
+
+def dealt_with(rng: random.Random, run: Run, names: list[str], t: int, n: int) -> Any:
+    """A strange touchpoint that says something about contacts, too."""
+    one = strange(rng, run, names, t, n)
+    one.time_zone = rng.choice(ZONES)
+    one.campaign, one.dispatch = rng.choice((None, "c", "é" * 300)), rng.choice((None, "d", ""))
+    one.outcome = rng.choice((None, None, *DEALINGS))
+    own = [trigger.trigger_id for trigger in run.triggers if trigger.customer == one.customer_id]
+    one.trigger_id = rng.choice((None, "nobody's", *own))
+    if rng.random() < 0.4:
+        one.consent, one.traits = {"email": True, "push": True}, {"email": "a@x.example", "push_token": "t"}
+    return one
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("ends", [False, True], ids=["today", "end of the calendar"])
+def test_no_touchpoint_stops_a_partition_with_every_policy(seed: int, ends: bool) -> None:
+    rng = random.Random(seed)
+    definition = policed(load_texts([("stress.journey.yaml", STRESS)]))
+    run = Run(definition)
+    for model in models_of(definition):
+        run.adopt_model(model)
+    names = sorted({kind for kind, _ in KINDS} | set(POLICED_KINDS))
+    t = LATEST_MS - T0 - 30 * D if ends else 0
+    for n in range(250):
+        t = min(t + rng.choice(STEPS), LATEST_MS - T0)
+        run.hear(dealt_with(rng, run, names, t, n))
+        if n % 60 == 0:
+            run.restart()
+    run.drain()
+    assert {decision.outcome for decision in run.decisions} >= {"none", "issued"}
+    for decision in run.decisions:
+        chances = [c.propensity for c in decision.candidates if c.propensity is not None]
+        assert sum(chances) == pytest.approx(1.0 if chances else 0.0)
+    codec = OutputCodec(PackagedSchemas(), "test")
+    for trigger in run.triggers:
+        codec.trigger(trigger)
+    for decision in run.decisions:
+        codec.decision(decision)
 
 
 @pytest.mark.parametrize("seed", range(8))
