@@ -113,11 +113,28 @@ class Moment:
 
     def look(self, way: Way, purpose: str) -> tuple[str | None, int]:
         """(gate that closes a channel for all actions alike, when to look again or 0)."""
-        step, t, channel = self.step, self.t, way.channel
-        if not reachable(step, channel, purpose, self.in_session):
+        if not reachable(self.step, way.channel, purpose, self.in_session):
             return "channel", 0
         if way.limits and self.limited(way.limits):
             return "contact_limit", 0
+        return self._look_at_the_clock(way, purpose)
+
+    def look_instead(self, way: Way, purpose: str, priority: float) -> tuple[str | None, int]:
+        """What ``look`` finds if limits do not count the message that one of that priority would replace."""
+        taken = _taken(self.p, way.channel.name)
+        if taken is None or priority <= _priority(taken):
+            return "contact_limit", 0
+        made = contacts.of_trigger(self.p, taken.trigger.trigger_id)
+        if made is None or not made.counts:
+            return "contact_limit", 0
+        policy = self.step.plan.policy
+        made.counts = False
+        closed = any(contacts.used_up(self.p, policy.limits[n], self.t, policy, self.zone_name) for n in way.limits)
+        made.counts = True
+        return ("contact_limit", 0) if closed else self._look_at_the_clock(way, purpose)
+
+    def _look_at_the_clock(self, way: Way, purpose: str) -> tuple[str | None, int]:
+        step, t, channel = self.step, self.t, way.channel
         how, until = self.quiet(channel.name, purpose, t)
         if how:
             return "quiet_hours", until
@@ -250,6 +267,8 @@ def _of_channels(now: Moment, option: Option) -> str | None:
         closed, opens = found
         if closed == "channel":
             continue
+        if closed == "contact_limit" and now.p.triggers:
+            closed, opens = now.look_instead(way, action.purpose, option.priority)
         if reason is None:
             candidate.channel = way.channel.name
             reason = _of_customer(now, option) if now.guarded else None
@@ -299,21 +318,25 @@ def _outlives(option: Option, until: int) -> bool:
 
 
 def _of_slot(now: Moment, option: Option) -> str | None:
-    p = now.p
-    channel = option.candidate.channel
-    for issued in p.triggers:
-        if issued.freed or issued.trigger.channel != channel:
-            continue
-        held = issued.trigger.priority
-        if held is None:  # of a version that knew the value only
-            held = 0.5 * (issued.trigger.value or 0.0)
-        if option.priority <= held:
-            return "slot"
-        option.replaces = issued
-        return None
-    if len(p.triggers) >= TRIGGERS:
-        return "limit"
+    taken = _taken(now.p, option.candidate.channel)
+    if taken is None:
+        return "limit" if len(now.p.triggers) >= TRIGGERS else None
+    if option.priority <= _priority(taken):
+        return "slot"
+    option.replaces = taken
     return None
+
+
+def _taken(p: Profile, channel: str | None) -> Issued | None:
+    """What holds the channel: nothing has been heard of it yet."""
+    return next((issued for issued in p.triggers if not issued.freed and issued.trigger.channel == channel), None)
+
+
+def _priority(issued: Issued) -> float:
+    held = issued.trigger.priority
+    if held is None:  # of a version that knew the value only
+        return 0.5 * (issued.trigger.value or 0.0)
+    return held
 
 
 def reachable(step: Step, channel: Channel, purpose: str, session: bool) -> bool:

@@ -171,6 +171,37 @@ def test_contact_for_later_lets_no_limit_forget_those_before_it() -> None:
     assert reasons(run) == ["issued", "issued", "issued", "contact_limit", "issued"]
 
 
+BETTER: Final = (
+    SHOP
+    + """
+  app: {purpose: marketing, when: {signal: stage_entered}, channel: email, value: WORTH, expires_after: 1d}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("worth", "sent", "most", "closed"),
+    [
+        ("12", False, 1, None),
+        ("10", False, 1, "contact_limit"),
+        ("12", True, 1, "contact_limit"),
+        ("12", False, 0, "contact_limit"),
+    ],
+)
+def test_limit_does_not_count_what_would_be_replaced(worth: str, sent: bool, most: int, closed: str | None) -> None:
+    limits = (Limit(1, within_ms=D), Limit(most, within_ms=D, action="app"))
+    run = ready(with_policy(BETTER.replace("WORTH", worth), limits=limits))
+    failed(run, 0)
+    if sent:
+        handled(run, 1, "sent")
+    run.hear(touchpoint(2000, "Product Added"))
+    assert closing(run.decisions[1]) == [closed]
+    ends = [] if closed else [("mail", "cancelled", "replaced")]
+    assert [one for one in run.statuses() if one[1] != "issued"] == ends
+    failed(run, 5000)
+    assert closing(run.decisions[2]) == ["contact_limit" if closed is None or sent else "already_open"]
+
+
 def test_limit_of_an_action() -> None:
     run = ready(with_policy(TWO, limits=(Limit(1, within_ms=D, action="push"),)))
     for t in (0, 2000, 4000):
