@@ -82,14 +82,31 @@ def adopt(step: Step, old: Plan, new: Plan) -> bool:
         if plan is None or plan.action.paused:
             actions.end(step, issued, "cancelled", "definition", step.t)
             changed = True
+        elif guarded(step, new, issued.trigger.action):
+            actions.end(step, issued, "cancelled", "guardrail", step.t)
+            changed = True
     if p.dealings is not None:
         changed = holding.adopt(p, new) or changed
         changed = success.adopt(step, old, new) or changed
     return changed or bool(step.found)
 
 
-def withdraw_action(step: Step, due: Due, action: str) -> None:
-    """A guardrail has paused the action: what is open of it ends, whoever has it."""
+def guarded(step: Step, plan: Plan, action: str) -> bool:
+    """A guardrail of the action is broken, and the definition says that it is paused then."""
+    model = step.action_models.get(action)
+    rules = plan.actions[action].action.guardrails
+    return model is not None and model.paused and rules is not None and rules.pause
+
+
+def guard(step: Step, due: Due, action: str, withdrawn: set[str]) -> None:
+    """Where a guardrail has paused the action, what is open of it ends, whoever has it. ``withdrawn``: where that was
+    done before."""
+    if not guarded(step, step.plan, action):
+        withdrawn.discard(action)
+        return
+    if action in withdrawn:
+        return
+    withdrawn.add(action)
     for p, cold in due.store.everyone():
         step.begin(p, step.watermark or p.last_seen, "", None)
         found = [issued for issued in p.triggers if issued.trigger.action == action]

@@ -238,6 +238,7 @@ class Engine:
         self._step.facts.time = self.plan.time
         self._step.models = kept(self.plan, self._step.models)
         self._step.action_models = kept_of_actions(self.plan, self._step.action_models)
+        self._withdrawn = {name for name in self._step.action_models if adoption.guarded(self._step, self.plan, name)}
         self._step.shares.keep(set(self.plan.policy.channels), set(self.plan.actions))
         if definition.digest != old.definition.digest:
             for p, stored in self.store.everyone():
@@ -272,12 +273,7 @@ class Engine:
         action = self.plan.policy.action_of[model.risk]
         self._step.action_models[action] = model
         out = self._begin(None)
-        rules = self.plan.actions[action].action.guardrails
-        if not (model.paused and rules is not None and rules.pause):
-            self._withdrawn.discard(action)
-        elif action not in self._withdrawn:
-            self._withdrawn.add(action)
-            adoption.withdraw_action(self._step, self._due, action)
+        adoption.guard(self._step, self._due, action, self._withdrawn)
         return out
 
     # -- what is stored ----------------------------------------------------------------------------------------------

@@ -221,6 +221,18 @@ def test_broken_guardrail_closes_the_gate_and_cancels_what_is_open_where_it_may(
         assert reasons(run) == ["issued", "already_open"]
 
 
+def test_definition_that_lets_a_broken_guardrail_pause_cancels_what_is_open() -> None:
+    watching = with_action(define(SHOP), guardrails=Guardrails(dismissed=0.1))
+    run = ready(watching)
+    run.adopt_model(model(run, "mail", 1, 50, paused=True))
+    run.adopt(with_action(define(SHOP), guardrails=Guardrails(dismissed=0.1, pause=True)))
+    assert run.statuses() == [("mail", "issued", None), ("mail", "cancelled", "guardrail")]
+    failed(run, 3000)
+    run.adopt(watching)
+    failed(run, 5000)
+    assert reasons(run) == ["issued", "guardrail", "issued"]
+
+
 # -- sequences ---------------------------------------------------------------------------------------------------------
 
 CHAT = SHOP.replace("purpose: marketing", "purpose: service").replace("channel: email", "channel: chat")
