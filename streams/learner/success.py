@@ -34,6 +34,9 @@ PUBLISH_EVERY: Final = 20
 REMEMBERED: Final = 5_000
 """Ids of the newest examples, so that one that comes twice is counted once."""
 MAC_BYTES: Final = 32
+FEW: Final = 5
+"""Fewer than this break no guardrail: the interval of one contact with one refusal begins at 0.2, and it is asked anew
+with each contact."""
 GUARDED: Final = ("unsubscribed", "dismissed", "complained")
 _Z: Final = 1.96
 
@@ -97,7 +100,8 @@ class SuccessLearner:
         return snapshots.signed(self._snapshot(), self._key)
 
     def broken(self) -> list[str]:
-        """Guardrails whose rate is above its bound by more than chance (the lower end of Wilson's 95 % interval)."""
+        """Guardrails whose rate is above its bound by more than chance: the lower end of Wilson's 95 % interval, and
+        more than a few."""
         rules = self.guardrails
         n = len(self._window)
         if rules is None or n == 0:
@@ -105,7 +109,8 @@ class SuccessLearner:
         found = []
         for bit, name in enumerate(GUARDED):
             bound = getattr(rules, name)
-            if bound is not None and wilson_low(sum(bits >> bit & 1 for bits in self._window), n) > bound:
+            hits = sum(bits >> bit & 1 for bits in self._window) if bound is not None else 0
+            if bound is not None and hits >= FEW and wilson_low(hits, n) > bound:
                 found.append(name)
         return found
 

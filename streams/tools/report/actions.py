@@ -18,6 +18,7 @@ from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Split, Splits
 from streams.tools.report.groups import BOUNDS, GroupCell, GroupFigures, compared, expected_shares, harm_of
 from streams.tools.report.history import History
 from streams.tools.report.statistics import (
+    FEW,
     SUSPICIOUS,
     Rate,
     sample_ratio,
@@ -212,7 +213,7 @@ class ActionCounts:
             bound = getattr(action.guardrails, name)
             rate = Rate(sum(harm[n] for _, _, harm in held), len(held))
             interval = wilson(rate.count, rate.of)
-            if bound is not None and interval is not None and interval.low > bound:
+            if bound is not None and interval is not None and rate.count >= FEW and interval.low > bound:
                 found.append(
                     f"{name} after {interval.estimate:.1%} of the last {rate.of:,} (at least {interval.low:.1%} "
                     f"with 95 % confidence), the guardrail is {bound:.1%}"

@@ -17,7 +17,7 @@ from streams.engine.decisions.plan import served, signature
 from streams.engine.scoring.scorer import ModelRefused
 from streams.learner.school import School
 from streams.learner.snapshots import scorer_of
-from streams.learner.success import AT_LEAST, PUBLISH_EVERY, SuccessLearner, wilson_low
+from streams.learner.success import AT_LEAST, FEW, PUBLISH_EVERY, SuccessLearner, wilson_low
 from tests.support.engines import D, H, M, Run, define, touchpoint
 from tests.support.labels import KEY
 from tests.support.policies import SHOP, failed, reached, with_action
@@ -121,6 +121,14 @@ def test_guardrail_breaks_when_it_is_more_than_chance_and_is_told_at_once() -> N
     assert "guardrail_unsubscribed" in models[0].evaluation
     fine = learner(Guardrails(unsubscribed=0.6, dismissed=0.01, window=100, pause=True))
     assert told(fine, [example(n, outcomes=["unsubscribed"] if n % 2 else []) for n in range(12)]) == []
+
+
+def test_a_few_unlucky_customers_break_no_guardrail() -> None:
+    one = learner(Guardrails(unsubscribed=0.01, window=1000, pause=True))
+    unlucky = [example(n, outcomes=["unsubscribed"] if n < FEW - 1 else []) for n in range(30)]
+    assert not any(model.paused for model in told(one, unlucky))
+    assert one.broken() == []
+    assert any(model.paused for model in told(one, [example(30, outcomes=["unsubscribed"])]))
 
 
 def test_other_guardrails_begin_to_watch_anew() -> None:

@@ -232,6 +232,7 @@ def test_a_broken_guardrail_is_harm_only_when_chance_cannot_be_it() -> None:
         return action_of(records, GUARDED)
 
     assert with_refusals(9).harmful == [], "9 of 100 may still be 5 %"
+    assert action_of([choice(0, "c"), touch("Unsubscribed", 1, "c")], GUARDED).harmful == [], "one of one says nothing"
     (reason,) = with_refusals(13).harmful
     assert reason.startswith("unsubscribed after 13.0% of the last 100")
     assert reason.endswith("the guardrail is 5.0%")
