@@ -6,6 +6,7 @@ Owns the statuses of a trigger (semantics, rules 20 to 25); ``decisions/`` owns 
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -34,7 +35,8 @@ def trigger(step: Step, option: Option, trigger_id: str, t: int, expires: int, a
             parameters = {**parameters, **arm.content}
     content: dict[str, Any] = {}
     for name, parameter in parameters.items():
-        content[name] = parameter.value(step.facts) if hasattr(parameter, "uses") else parameter
+        value = parameter.value(step.facts) if hasattr(parameter, "uses") else parameter
+        content[name] = None if isinstance(value, float) and not isfinite(value) else value
     identifiers = {}
     for name in IDENTIFIERS:
         held = p.traits.get(name)
@@ -58,7 +60,7 @@ def trigger(step: Step, option: Option, trigger_id: str, t: int, expires: int, a
         instance=signal.instance,
         stage=signal.stage,
         locale=last(p, "locale") or None,
-        time_zone=last(p, "time_zone") or step.plan.time.timezone,
+        time_zone=step.plan.policy.zone_name_of(last(p, "time_zone")) or step.plan.time.timezone,
         consent={name: bool(held[0]) for name, held in p.consent.items() if held[0] is not None},
         content_key=key,
         content=content,

@@ -164,6 +164,10 @@ class PolicyPlan:
                 del self._known[next(iter(self._known))]
         return found
 
+    def zone_name_of(self, name: str) -> str:
+        """What the customer told; empty if local times are asked for and there is no such zone."""
+        return name if name in self.zones or not self.zones else ""
+
     def zone_of(self, name: str) -> ZoneInfo:
         """The customer's, else the definition's."""
         found = self.zones.get(name) or self.zone

@@ -296,6 +296,12 @@ def test_trigger_is_complete() -> None:
     assert "failed" in trigger.reason_words
 
 
+def test_content_that_is_no_number_is_none() -> None:
+    content = "content: {with: {a: '1.0 / orders', b: '0.0 / orders', c: 'orders + 1'}}"
+    run = added(actions(note=f"{ENTRY}, channel: in_app, value: 1, {content}"))
+    assert run.triggers[0].content == {"a": None, "b": None, "c": 1.0}
+
+
 def test_view_shows_open_triggers_and_contacts() -> None:
     run = added(actions(a=f"{ENTRY}, channel: agent"))
     run.hear(touchpoint(2, "Contact Started", contact_id="k", channel="chat", topic="bill"))

@@ -145,6 +145,13 @@ def test_unknown_time_zone_is_the_definitions(zone: str | None, t: int, reason: 
 TWO = SHOP + "  push: {purpose: marketing, when: {signal: friction}, channel: push, value: 20, expires_after: 1d}\n"
 
 
+@pytest.mark.parametrize(("told", "passed_on"), [("Asia/Tokyo", "Asia/Tokyo"), ("Mars/Phobos", "UTC"), (None, "UTC")])
+def test_trigger_tells_the_time_zone_that_was_used(told: str | None, passed_on: str) -> None:
+    run = ready(with_policy(limits=(Limit(1, days=1),)))
+    failed(run, 1 * H, time_zone=told)
+    assert run.triggers[0].time_zone == passed_on
+
+
 def test_limit_of_a_channel_counts_that_channel_and_another_action_is_taken() -> None:
     run = ready(with_policy(TWO, limits=(Limit(1, within_ms=D, channel="push"),)))
     for t in (0, 2000, 4000):
