@@ -131,8 +131,11 @@ def _none_passed(
     if waiting:
         best = max(waiting, key=_known_value)
         decision.reason = best.candidate.closed_by or ""
-        due = min(option.opens for option in waiting)
+        first = min(waiting, key=_opens)
+        due = first.opens
         if holding.hold(step, options, asking, due, held):
+            if first.queued is not None:
+                step.shares.queue(first.queued, due)
             decision.outcome = "held"
             decision.held_until = due
             return
@@ -141,6 +144,10 @@ def _none_passed(
         decision.reason = best.candidate.closed_by or ""
     if held is not None:
         holding.go_on(step, held, options[0])
+
+
+def _opens(option: Option) -> int:
+    return option.opens
 
 
 def _known_value(option: Option) -> float:

@@ -55,6 +55,8 @@ class Option:
     model: str = PRIOR
     opens: int = 0
     """Where a gate is closed for a time only: when to look again; 0: it is not."""
+    queued: Channel | None = None
+    """The channel that is full until then."""
 
 
 class Moment:
@@ -284,6 +286,7 @@ def _of_channels(now: Moment, option: Option) -> str | None:
         reason = reason or closed
         if opens and (not option.opens or opens < option.opens):
             option.opens = opens
+            option.queued = way.channel if closed == "capacity" else None
     else:
         if option.opens and not _outlives(option, option.opens):
             option.opens = 0

@@ -22,6 +22,8 @@ class Used(msgspec.Struct, array_like=True):
     """Channel -> [start of the window (ms), contacts]."""
     budgets: dict[str, list[int]] = {}
     """Action -> [start of the period (ms), millionths spent]."""
+    queues: dict[str, list[int]] = {}
+    """Channel -> [start of the window that decisions wait for (ms), how many]."""
 
 
 class Shares:
@@ -38,7 +40,8 @@ class Shares:
         return whole + (self._partition < rest)
 
     def free_from(self, channel: Channel, t: int) -> int | None:
-        """``t`` itself if the channel can take one more, else when its next window begins; None: it never can."""
+        """``t`` itself if the channel can take one more, else when its next window begins and those that
+        wait already have had their turn, one each millisecond; None: it never can."""
         capacity = channel.capacity
         if capacity is None:
             return t
@@ -50,7 +53,17 @@ class Shares:
         newest = held[0] // capacity.per_ms if held is not None else -1
         if held is None or newest < window or held[1] < most:
             return t
-        return (newest + 1) * capacity.per_ms
+        start = (newest + 1) * capacity.per_ms
+        queue = self.used.queues.get(channel.name)
+        before = queue[1] if queue is not None and queue[0] == start else 0
+        return start + min(before, capacity.per_ms - 1)
+
+    def queue(self, channel: Channel, due: int) -> None:
+        """A decision waits for the channel until ``due``: whoever comes later is decided later."""
+        if channel.capacity is not None:
+            start = due - due % channel.capacity.per_ms
+            held = self.used.queues.get(channel.name)
+            self.used.queues[channel.name] = [start, 1 + (held[1] if held is not None and held[0] == start else 0)]
 
     def take(self, channel: Channel, t: int) -> None:
         capacity = channel.capacity
@@ -86,6 +99,7 @@ class Shares:
         """Another definition: what it does not limit any more is forgotten."""
         self.used.capacity = {name: held for name, held in self.used.capacity.items() if name in channels}
         self.used.budgets = {name: held for name, held in self.used.budgets.items() if name in actions}
+        self.used.queues = {name: held for name, held in self.used.queues.items() if name in channels}
 
 
 def period_start(budget: Budget, t: int) -> int:

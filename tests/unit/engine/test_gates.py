@@ -575,6 +575,21 @@ def test_channel_at_capacity_for_hours_lets_out_a_window_at_a_time() -> None:
     assert [d.tries for d in run.decisions if d.customer == "c6"] == [0, 1, 2, 3, 4]
 
 
+def test_who_waits_for_a_full_channel_has_a_turn_before_who_came_later() -> None:
+    text = SHOP.replace("channel: email", "channel: store")
+    run = Run(with_channel(with_policy(text), Channel("store", opt_in=False, capacity=Capacity(1, H))))
+    for i, who in enumerate("dcba"):
+        failed(run, 1 * H + i, who)
+    run.restart()
+    failed(run, 2 * H + 30 * M, "A")
+    run.until(8 * H)
+    assert [(t.customer, (t.issued_at - T0) // H) for t in run.triggers if t.status == "issued"] == [
+        ("d", 1), ("c", 2), ("b", 3), ("a", 4), ("A", 5),
+    ]  # fmt: skip
+    queued = [d.held_until for d in run.decisions if d.tries == 0 and d.held_until is not None]
+    assert queued == [T0 + 2 * H, T0 + 2 * H + 1, T0 + 2 * H + 2, T0 + 3 * H + 2]
+
+
 def test_at_most_ten_decisions_wait() -> None:
     run = ready(with_policy(quiet_hours=(quiet(),)))
     for i in range(12):
