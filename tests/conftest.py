@@ -17,8 +17,8 @@ from streams.tools.embedded import EmbeddedKafka, EmbeddedRegistry
 from streams.tools.topics import create_topics, delete_topics
 
 PARTITIONS = 4
-# Java's launcher reads it. Brokers of tests live too briefly for the second compiler: without it a start takes 4 seconds
-# of CPU instead of 7.
+# Read by Java's launcher. Brokers of tests live too briefly for the second compiler: without it a start takes four
+# seconds of CPU instead of seven.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
