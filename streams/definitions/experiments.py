@@ -135,6 +135,9 @@ def _arm(name: str, node: Node, longest_ms: int | None, draft: Draft) -> Arm | N
         if delay is not None and longest_ms is not None and delay >= longest_ms:
             message = f"'after' is {spoken_ms(delay)}, when the action has expired ({spoken_ms(longest_ms)})"
             draft.report.fault(table.key_place("after"), message, "lengthen `expires_after`")
+        elif delay is not None and longest_ms is None and delay >= draft.time.session_gap_ms:
+            message = f"'after' is {spoken_ms(delay)}, when the session has ended and with it the action"
+            draft.report.fault(table.key_place("after"), message, "give `expires_after` a time")
     if share == 0.0 and place is not None:
         draft.report.fault(place, f"arm {name!r} has no customers: its share is 0", "give it a share, or remove it")
     return None if share is None else Arm(name, share, content_key, content, delay or 0)

@@ -139,6 +139,7 @@ CASES = {
     "arm without share": Case("experiment: {arms: {a: 0.5, b: {after: 1h}}}", "{after", "arm 'b' needs 'share'", ARMS),
     "arm without customers": Case("experiment: {arms: {a: 0.5, b: {share: 0, after: 1h}}}", "0, after", "arm 'b' has no customers", ARMS),
     "arm after the end": Case("experiment: {arms: {a: 0.5, b: {share: 0.5, after: 24h}}}", "after: 24h", "'after' is 1d, when the action has expired (1d)", ARMS),
+    "arm after the session": Case("    value: 4\n    expires_after: session_end\n    experiment: {arms: {a: 0.5, b: {share: 0.5, after: 30m}}}", "after: 30m", "'after' is 30m, when the session has ended", HELP),
     "arm's content is a bare word": Case("experiment: {arms: {a: 0.5, b: {share: 0.5, content: {with: {x: hello}}}}}", "hello", "undeclared reference", ARMS),
     "experiment's name": Case("experiment: {name: a b, arms: {a: 0.5, b: {share: 0.5, after: 1h}}}", "a b", "for example 'a_b'", ARMS),
     # steps
