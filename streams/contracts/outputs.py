@@ -261,7 +261,8 @@ class Example(msgspec.Struct, gc=False):
     historical: bool = False
     definition: int = 0
     outcomes: list[str] = []
-    """action.<name>: what was heard of the contact until then, and ``complained``."""
+    """action.<name>: what was heard of the contact until then, ``complained``, and ``crowded`` where the definition
+    bounds it."""
 
 
 class Model(msgspec.Struct, gc=False):

@@ -5,7 +5,6 @@ Owns reading these keys of an action, and shares, which are of 10,000 buckets.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 from typing import Any, Final, Literal, cast
 
@@ -25,9 +24,12 @@ RATES: Final = {
     "unsubscribed": "share of decisions whose message made the customer unsubscribe",
     "dismissed": "share of decisions whose message was dismissed",
     "complained": "share of decisions after which the customer was a detractor or got in touch",
+    "crowded": "share of decisions after which the customer got more than `contacts` messages within attribution",
 }
 LEAST_WINDOW: Final = 10
 MOST_WINDOW: Final = 100_000
+MOST_CONTACTS: Final = 60
+"""The engine keeps no more."""
 NO_END: Final = frozenset({"sent", "not_sent", "bounced"})
 """Outcomes that say nothing about whether a later step is needless."""
 
@@ -236,19 +238,25 @@ def read_guardrails(node: Node | None, draft: Draft) -> Guardrails | None:
     if node is None:
         return None
     table = Table(node, draft.report, "'guardrails'")
-    rates: dict[str, float] = {}
+    rates: dict[str, Any] = {}
     for key in RATES:
         place = table.take(key)
         rate = None if place is None else _rate(place, key, draft)
         if rate is not None:
             rates[key] = rate
     window = table.integer("window", LEAST_WINDOW, MOST_WINDOW)
+    contacts = table.integer("contacts", 1, MOST_CONTACTS)
     pause = table.boolean("pause", False)
     table.finish()
+    if contacts is not None and "crowded" not in table:
+        draft.report.fault(
+            table.key_place("contacts"), "'contacts' belongs to 'crowded'", "give the share that may be so"
+        )
     if node.kind == "map" and not any(key in table for key in RATES):
         draft.report.fault(node, "'guardrails' bounds no rate", "give one of " + ", ".join(RATES))
-    found = Guardrails(rates.get("unsubscribed"), rates.get("dismissed"), rates.get("complained"), pause=pause)
-    return found if window is None else replace(found, window=window)
+    counts = {"window": window, "contacts": contacts}
+    given = rates | {key: value for key, value in counts.items() if value is not None}
+    return Guardrails(**given, pause=pause)
 
 
 def _rate(node: Node, key: str, draft: Draft) -> float | None:

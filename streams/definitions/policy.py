@@ -167,6 +167,9 @@ class Guardrails:
     dismissed: float | None = None
     complained: float | None = None
     """A detractor's answer or a contact within the attribution window."""
+    crowded: float | None = None
+    """More than ``contacts`` messages to the customer, whoever's, within the attribution window."""
+    contacts: int = 3
     window: int = 1_000
     pause: bool = False
     """The action is paused while running; otherwise it is marked in the report only."""

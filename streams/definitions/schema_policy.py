@@ -10,7 +10,15 @@ from typing import Any, Final
 from streams.contracts.touchpoint import OUTCOMES
 from streams.definitions.arbitration import HIGHEST_PRIOR, HIGHEST_WEIGHT, LEAST_PRIOR
 from streams.definitions.contact import CALENDAR, MAX_AT_MOST, REFUSALS
-from streams.definitions.experiments import LEAST_WINDOW, MAX_ARMS, MAX_STEPS, MOST_WINDOW, NO_END, RATES
+from streams.definitions.experiments import (
+    LEAST_WINDOW,
+    MAX_ARMS,
+    MAX_STEPS,
+    MOST_CONTACTS,
+    MOST_WINDOW,
+    NO_END,
+    RATES,
+)
 from streams.definitions.policy import PURPOSES
 from streams.definitions.schema_words import (
     NAME,
@@ -183,6 +191,7 @@ def policy_of_action() -> dict[str, Any]:
     guardrails = {
         **{key: {**rate, "description": meaning} for key, meaning in RATES.items()},
         "window": {**count("last decisions over which rates are taken", LEAST_WINDOW), "maximum": MOST_WINDOW},
+        "contacts": {**count("messages that are not too many yet, for crowded", 1), "maximum": MOST_CONTACTS},
         "pause": flag("true: the action is paused when a bound is broken"),
     }
     return {

@@ -37,7 +37,7 @@ MAC_BYTES: Final = 32
 FEW: Final = 5
 """Fewer than this break no guardrail: the interval of one contact with one refusal begins at 0.2, and it is asked anew
 with each contact."""
-GUARDED: Final = ("unsubscribed", "dismissed", "complained")
+GUARDED: Final = ("unsubscribed", "dismissed", "complained", "crowded")
 _Z: Final = 1.96
 
 

@@ -96,7 +96,8 @@ class PolicyPlan:
                 )
                 if found:
                     self.quiet[name, purpose] = found
-        self.counts_messages = bool(policy.limits)
+        crowded = (a.guardrails is not None and a.guardrails.crowded is not None for a in definition.actions)
+        self.counts_messages = bool(policy.limits) or any(crowded)
         local = bool(policy.quiet_hours) or any(limit.days for limit in policy.limits)
         self.zones: Mapping[str, ZoneInfo] = zones() if local or any(c.open for c in known.values()) else {}
         self.zone = self.zones.get(definition.time.timezone)

@@ -23,6 +23,7 @@ from streams.engine.state import Profile
 from streams.engine.step import Step, derived_id, instance_key
 
 COMPLAINED: Final = "complained"
+CROWDED: Final = "crowded"
 
 
 def wait(step: Step, option: Option, trigger: Trigger, t: int) -> None:
@@ -158,6 +159,12 @@ def _tell(step: Step, p: Profile, one: Waiting, *, came_true: bool) -> None:
     heard = [name for name, bit in BITS.items() if made is not None and made.told & bit]
     if one.complained:
         heard.append(COMPLAINED)
+    plan = step.plan.actions.get(one.action)
+    rules = plan.action.guardrails if plan is not None else None
+    if rules is not None and rules.crowded is not None and p.dealings is not None:
+        messages = sum(made.counts and one.at <= made.at <= one.until for made in p.dealings.contacts)
+        if messages > rules.contacts:
+            heard.append(CROWDED)
     step.out.examples.append(
         Example(
             derived_id(p.id, "example", MODEL_PREFIX + one.action, one.trigger),

@@ -125,7 +125,8 @@ class ActionCounts:
             if choice.outcome == ISSUED and action is not None and action.guardrails is not None:
                 aftermaths = aftermaths or Aftermaths(history)
                 after = aftermaths.of(choice, action.attribution_ms)
-                self._remember(action, choice.time, tuple(getattr(after, name) for name in BOUNDS))
+                crowded = after.contacts > action.guardrails.contacts
+                self._remember(action, choice.time, (*(getattr(after, name) for name in BOUNDS), crowded))
 
     @staticmethod
     def _where(
@@ -209,7 +210,7 @@ class ActionCounts:
             return []
         held = self._latest.get(action.name, [])
         found = []
-        for n, name in enumerate(BOUNDS):
+        for n, name in enumerate((*BOUNDS, "crowded")):
             bound = getattr(action.guardrails, name)
             rate = Rate(sum(harm[n] for _, _, harm in held), len(held))
             interval = wilson(rate.count, rate.of)

@@ -200,6 +200,7 @@ def test_guardrails() -> None:
     assert action("guardrails: {unsubscribed: 0.01}").guardrails == Guardrails(unsubscribed=0.01)
     found = action("guardrails: {dismissed: 0.2, complained: 0, window: 50, pause: true}").guardrails
     assert found == Guardrails(dismissed=0.2, complained=0.0, window=50, pause=True)
+    assert action("guardrails: {crowded: 0.1, contacts: 5}").guardrails == Guardrails(crowded=0.1, contacts=5)
 
 
 # the company

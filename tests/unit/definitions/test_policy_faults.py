@@ -158,8 +158,9 @@ CASES = {
     "budget per hour": Case("budget: {amount: 5, per: 1h}", "1h}", "'per' cannot be '1h'", BUDGET),
     "guardrail in per cent": Case("guardrails: {dismissed: 5}", "5}", "'dismissed' is 5: a rate is always below 1 (write 0.05)", GUARDRAILS),
     "guardrail that cannot break": Case("guardrails: {complained: 1}", "1}", "a rate is always below 1", GUARDRAILS),
+    "messages without a bound": Case("guardrails: {dismissed: 0.1, contacts: 4}", "contacts", "'contacts' belongs to 'crowded'", GUARDRAILS),
     "guardrail below 0": Case("guardrails: {complained: -1}", "-1}", "wanted is 0 to 1", GUARDRAILS),
-    "guardrails without a rate": Case("guardrails: {pause: true}", "{pause", "bounds no rate (give one of unsubscribed, dismissed, complained)", GUARDRAILS),
+    "guardrails without a rate": Case("guardrails: {pause: true}", "{pause", "bounds no rate (give one of unsubscribed, dismissed, complained, crowded)", GUARDRAILS),
     "window too short": Case("guardrails: {dismissed: 0.5, window: 3}", "3}", "'window' is 3, wanted is 10 to 100000", GUARDRAILS),
     # quiet hours
     "quiet on an unknown channel": Case('quiet_hours: {channels: [emial], from: "21:00", to: "08:00"}', "emial", "no channel is called 'emial'", QUIET),

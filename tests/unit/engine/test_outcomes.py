@@ -183,6 +183,18 @@ def test_example_says_what_was_heard_and_who_complained() -> None:
     assert (run.examples[0].score, run.examples[0].model) == (0.5, "prior")
 
 
+@pytest.mark.parametrize(("messages", "heard"), [(2, []), (3, ["crowded"])])
+def test_example_says_who_was_written_to_too_often(messages: int, heard: list[str]) -> None:
+    text = SHOP.replace("expires_after: 1d", "guardrails: {crowded: 0.1, contacts: 3}, expires_after: 1d", 1)
+    assert text != SHOP
+    run = ready(text)
+    for n in range(messages):
+        run.hear(touchpoint((n + 1) * H, "Message Sent", actor="company", channel="email"))
+    run.hear(touchpoint(8 * D, "Message Sent", actor="company", channel="email"))  # after the attribution window
+    run.until(9 * D)
+    assert run.examples[0].outcomes == heard
+
+
 def test_example_carries_the_features_of_the_first_risk_as_of_the_decision() -> None:
     definition = with_risks(define(SHOP), risk())
     run = ready(definition)

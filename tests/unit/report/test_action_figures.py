@@ -244,6 +244,19 @@ def test_a_guardrail_looks_at_the_newest_decisions_whoever_they_are_of() -> None
     assert action_of(records, GUARDED).harmful == [], "the last 100 have none"
 
 
+def test_too_many_messages_break_a_guardrail_of_their_own() -> None:
+    def crowded(customers: int) -> list[str]:
+        records: list[Record] = [choice(0, f"c{i}") for i in range(100)]
+        records += [choice(n * HOUR, f"c{i}", chosen="other") for i in range(customers) for n in (1, 2)]
+        loaded = definition(ACTION + "    guardrails: {crowded: 0.05, contacts: 2, window: 100}\n")
+        actions = report_of(loaded, frame(loaded), by_customer(records)).actions
+        return next(figures.harmful for figures in actions if figures.action == "nudge")
+
+    assert crowded(9) == []
+    (reason,) = crowded(13)
+    assert reason.startswith("crowded after 13.0% of the last 100")
+
+
 def test_another_triggers_refusal_is_not_this_ones() -> None:
     refused = touch("Email Link Clicked", HOUR, outcome="dismissed", trigger_id="t-else")
     assert not units([choice(0), refused])[0].after.dismissed
