@@ -37,12 +37,17 @@ def hear(step: Step) -> None:
     outcome = tp.outcome
     p = step.p
     if outcome is None:
-        if step.plan.policy.counts_messages and step.facts.event_actor in (COMPANY, SYSTEM):
-            contacts.hear_message(p, step.plan.policy, tp, step.t)
-        return
+        if step.facts.event_actor not in (COMPANY, SYSTEM):
+            return
+        if tp.trigger_id is None and tp.campaign is None and tp.dispatch is None:
+            if step.plan.policy.counts_messages:
+                contacts.hear_message(p, step.plan.policy, tp, step.t)
+            return
+        outcome = "sent"  # of one of ours, perhaps, which must not count twice
     issued, made, match = _matched(step, tp)
     if issued is None and made is None:
-        if not match and tp.trigger_id is None and outcome in SENT and step.plan.policy.counts_messages:
+        ours = bool(match) or (tp.trigger_id is not None and tp.outcome is not None)
+        if not ours and outcome in SENT and step.plan.policy.counts_messages:
             contacts.hear_message(p, step.plan.policy, tp, step.t)
         return
     bit = BITS.get(outcome, 0)

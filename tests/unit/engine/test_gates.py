@@ -291,6 +291,33 @@ def test_message_sent_counts_when_the_company_tells_it(actor: str | None, counts
     assert reasons(run) == ["contact_limit" if counts else "issued"]
 
 
+@pytest.mark.parametrize(
+    ("named", "sent", "reason"),
+    [
+        ({"campaign": "c-1"}, "sent", "issued"),
+        ({"campaign": "c-1", "dispatch": "d-1"}, "sent", "issued"),
+        ({"campaign": "c-2"}, None, "contact_limit"),
+        ({}, None, "contact_limit"),
+    ],
+)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_message_sent_of_ours_is_no_second_contact(
+    named: dict[str, str], sent: str | None, reason: str, by_id: bool
+) -> None:
+    text = SHOP.replace("expires_after: 1d", "expires_after: 1d, external: {campaign: c-1}")
+    run = ready(with_policy(text, limits=(Limit(2, within_ms=D),)))
+    failed(run, 0)
+    if by_id:
+        named, sent, reason = {**named, "trigger_id": run.triggers[0].trigger_id}, "sent", "issued"
+    run.hear(touchpoint(1000, "Message Sent", actor="system", channel="email", **named))
+    view = run.customers["c"]
+    assert view is not None
+    assert view.open_triggers[0].outcome == sent
+    handled(run, 1500, "delivered")
+    failed(run, 2000)
+    assert reasons(run) == ["issued", reason]
+
+
 def test_more_contacts_than_are_kept_close_the_limit() -> None:
     run = ready(with_policy(limits=(Limit(80, within_ms=D),)))
     for i in range(90):
