@@ -7,7 +7,7 @@ end the signals found are published, and decided on together, when all of the st
 from __future__ import annotations
 
 from streams.contracts.outputs import LastTouchpoint
-from streams.contracts.touchpoint import AGENT, Touchpoint
+from streams.contracts.touchpoint import AGENT, CUSTOMER, Touchpoint
 from streams.engine import actions, contents, deadlines, facts, friction, journeys, segments
 from streams.engine.decisions import choice, contacts, holding, success
 from streams.engine.decisions.plan import pauses
@@ -32,7 +32,8 @@ def learn(step: Step, route: Route) -> None:
         step.dirty |= bits
         if bits & facts.CONTACTS:
             step.view = True
-            if step.p.dealings is not None and route.event == "Contact Started":
+            turned = route.event == "Contact Started" and step.facts.event_actor == CUSTOMER
+            if turned and step.p.dealings is not None:
                 success.complained(step)
     if tp.locale is not None:
         set_last(p, "locale", tp.locale[:32], t)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streams.definitions.model import DAY_MS, Action
-from streams.tools.report.history import History
+from streams.tools.report.history import COUNTING, History
 from streams.tools.report.records import Choice, Found, Touch
 
 HOLDOUT = "holdout"
@@ -34,7 +34,7 @@ class Aftermath:
     unsubscribed: bool = False
     dismissed: bool = False
     complained: bool = False
-    """A detractor's answer, or a contact with the company."""
+    """A detractor's answer, or a contact that the customer began."""
     contacts: int = 0
     """Triggers issued to the customer, whatever their action, this one included."""
 
@@ -82,7 +82,9 @@ def _respond(found: Aftermath, touch: Touch, choice: Choice) -> None:
         found.unsubscribed = True
     elif touch.outcome == "dismissed" and mine:
         found.dismissed = True
-    elif touch.type == CONTACT or (touch.survey == "nps" and touch.score is not None and touch.score <= 6):
+    elif (touch.type == CONTACT and touch.actor in COUNTING) or (
+        touch.survey == "nps" and touch.score is not None and touch.score <= 6
+    ):
         found.complained = True
 
 

@@ -183,6 +183,14 @@ def test_example_says_what_was_heard_and_who_complained() -> None:
     assert (run.examples[0].score, run.examples[0].model) == (0.5, "prior")
 
 
+@pytest.mark.parametrize(("actor", "heard"), [(None, ["complained"]), ("agent", []), ("company", [])])
+def test_contact_is_a_complaint_only_where_the_customer_began_it(actor: str | None, heard: list[str]) -> None:
+    run = ready()
+    run.hear(touchpoint(4000, "Contact Started", actor=actor, contact_id="k", channel="phone"))
+    run.until(8 * D)
+    assert run.examples[0].outcomes == heard
+
+
 @pytest.mark.parametrize(("messages", "heard"), [(2, []), (3, ["crowded"])])
 def test_example_says_who_was_written_to_too_often(messages: int, heard: list[str]) -> None:
     text = SHOP.replace("expires_after: 1d", "guardrails: {crowded: 0.1, contacts: 3}, expires_after: 1d", 1)

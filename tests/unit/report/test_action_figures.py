@@ -218,6 +218,7 @@ def test_more_complaints_than_the_holdout_are_harm() -> None:
     records = two_groups(Rate(30, 100), Rate(30, 100))
     records += [touch("Contact Started", HOUR, f"t{n}") for n in range(30)]
     records += [touch("Survey Answered", HOUR, f"t{n}", survey="nps", score=3.0) for n in range(30, 40)]
+    records += [touch("Contact Started", HOUR, f"t{n}", actor="agent") for n in range(50, 60)]
     figures = action_of(records)
     assert group(figures, ISSUED).harm["complained"] == Rate(40, 100)
     assert figures.harmful == ["issued: complained more often than in the holdout"]
