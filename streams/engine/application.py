@@ -38,7 +38,7 @@ def learn(step: Step, route: Route) -> None:
     if tp.locale is not None:
         set_last(p, "locale", tp.locale[:32], t)
         step.dirty |= facts.PLACE
-    if tp.time_zone is not None:
+    if tp.time_zone is not None and step.plan.policy.zone_name_of(tp.time_zone):
         set_last(p, "time_zone", tp.time_zone[:64], t)
         step.dirty |= facts.PLACE
     if tp.intent is not None:

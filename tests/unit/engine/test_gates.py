@@ -142,6 +142,18 @@ def test_unknown_time_zone_is_the_definitions(zone: str | None, t: int, reason: 
     assert reasons(run) == ["issued", reason]
 
 
+@pytest.mark.parametrize(("t", "reason"), DAY_END)
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../../etc/passwd"])
+def test_time_zone_that_does_not_exist_takes_no_place_of_one_that_does(zone: str, t: int, reason: str) -> None:
+    run = Run(with_policy(limits=(Limit(1, days=1),)))
+    reached(run, time_zone="America/New_York")
+    run.hear(touchpoint(0, "page", time_zone=zone))
+    failed(run, 0)
+    handled(run, 0, "sent")
+    failed(run, t)
+    assert reasons(run) == ["issued", reason]
+
+
 TWO = SHOP + "  push: {purpose: marketing, when: {signal: friction}, channel: push, value: 20, expires_after: 1d}\n"
 
 
