@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "streams.cli.run:run",
     "learn": "streams.cli.learn:learn",
     "partitions": "streams.cli.partitions:app",
+    "dead-letters": "streams.cli.dead_letters:app",
     "validate": "streams.cli.definitions_validate:validate",
     "definitions": "streams.cli.definitions_apply:app",
     "pause": "streams.cli.pause:pause",
