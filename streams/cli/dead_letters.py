@@ -233,9 +233,9 @@ def _moment(option: str, text: str | None) -> int | None:
 
 def _line(letter: Letter) -> str:
     content = letter.content
-    key = "-" if content.key is None else content.key.decode("utf-8", "backslashreplace")
-    again = "" if letter.origin.endswith(f":{content.partition}:{content.offset}") else f"  first {letter.origin}"
+    key = "-" if content.key is None else _plain(content.key.decode("utf-8", "backslashreplace"))
     place = f"{content.topic}:{content.partition}:{content.offset}"
+    again = "" if letter.origin == place else f"  first {_plain(letter.origin)}"
     fate = f"  {letter.fate}" if letter.fate else ""
     return f"{letter.place!s:>10}  {_time(letter.timestamp)}  {content.reason}  {key}  {place}{again}{fate}"
 
@@ -264,6 +264,11 @@ def _bytes(held: bytes | None) -> Any:
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(held).decode()}
     return text if text.isprintable() else {"base64": base64.b64encode(held).decode()}
+
+
+def _plain(text: str) -> str:
+    """Whoever produced it may have meant it for a terminal: what is no text there is shown by its number."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def _time(ms: int) -> str:

@@ -130,6 +130,8 @@ def test_filters_of_the_list_and_all_of_one_letter(deployment: Deployment, lette
     shown = json.loads(deployment.journey("show", deployment.listed("--customer", "bob")[1]["at"]).stdout)
     assert shown["value"] == {"base64": "/w=="}
     assert ["content-type", "application/avro"] in shown["headers"]
+    deployment.put_aside(letter("bob", 5, key=b"\x1b[2Jbob"))
+    assert "  \\x1b[2Jbob  " in deployment.journey("list").stdout
     assert deployment.journey("show", "0:99").exit_code == 1
     assert "expected one of" in deployment.journey("list", "--reason", "bad_times").stderr
     assert "no place" in deployment.journey("show", "99").stderr
