@@ -87,7 +87,7 @@ def reached(step: Step) -> None:
 def converted(step: Step, trigger: str) -> None:
     """The downstream system says so."""
     t = step.t
-    _decided(step, lambda one: one.trigger == trigger and one.at <= t <= one.until, came_true=True)
+    _decided(step, lambda one: one.trigger == trigger and t <= one.until, came_true=True)
 
 
 def complained(step: Step) -> None:
@@ -172,7 +172,7 @@ def _tell(step: Step, p: Profile, one: Waiting, *, came_true: bool) -> None:
             MODEL_PREFIX + one.action,
             one.signature,
             one.at,
-            step.t if came_true else one.until,
+            max(step.t, one.at) if came_true else one.until,
             came_true,
             _named(step, one),
             one.p,

@@ -81,7 +81,7 @@ def test_ambiguous_outcome_is_counted_and_told_to_none() -> None:
 def test_repeated_early_and_unknown_outcomes_are_counted_and_change_nothing() -> None:
     run = ready()
     trigger = run.triggers[0].trigger_id
-    told(run, 500, "delivered", trigger_id=trigger)
+    told(run, 1000 - 5 * M - 1, "delivered", trigger_id=trigger)
     told(run, 2000, "opened", trigger_id="f" * 32)
     assert shown(run) is None
     told(run, 2000, "opened", trigger_id=trigger)
@@ -89,6 +89,15 @@ def test_repeated_early_and_unknown_outcomes_are_counted_and_change_nothing() ->
     told(run, 3000, "opened", trigger_id=trigger)
     assert plain(run.engine.store.hot["c"].triggers) == before
     assert counted(run) == {"outcomes_early": 1, "outcomes_unknown": 1, "outcomes_repeated": 1}
+
+
+@pytest.mark.parametrize("t", [1000 - 5 * M, 999])
+def test_outcome_of_a_trigger_that_was_dated_by_a_clock_ahead_is_heard(t: int) -> None:
+    run = ready()
+    told(run, t, "converted", trigger_id=run.triggers[0].trigger_id)
+    assert counted(run) == {}
+    assert shown(run) == "converted"
+    assert [label for *_, label in labels(run)] == [True]
 
 
 def test_outcome_of_another_customers_trigger_is_foreign() -> None:
