@@ -214,13 +214,34 @@ class RegistrySchemas:
         if self._mode == "lookup":
             schema_id = self._client.lookup_schema(subject, schema).schema_id
         else:
-            if self._compatibility(subject) != COMPATIBILITY:
-                self._client.set_compatibility(subject, COMPATIBILITY)
-            schema_id = self._client.register_schema(subject, schema)
+            self._demand_compatibility(subject)
+            schema_id = self._registered(subject, schema)
         if schema_id is None:
             raise RegistryError(f"{self._options.shown} gave no id for {subject}")
         self._writers[int(schema_id)] = json.loads(schemas.text(contract))
         return int(schema_id)
+
+    def _demand_compatibility(self, subject: str) -> None:
+        if self._compatibility(subject) == COMPATIBILITY:
+            return
+        try:
+            self._client.set_compatibility(subject, COMPATIBILITY)
+        except SchemaRegistryError as error:
+            # Another worker that starts now may have set it in between.
+            if error.http_status_code != 409 or self._compatibility(subject) != COMPATIBILITY:
+                raise
+
+    def _registered(self, subject: str, schema: Schema) -> int:
+        try:
+            return int(self._client.register_schema(subject, schema))
+        except SchemaRegistryError as error:
+            if error.http_status_code != 409:
+                raise
+            # Either the subject's schemas differ, or another worker that starts now has registered this very one.
+            try:
+                return int(self._client.lookup_schema(subject, schema).schema_id)
+            except SchemaRegistryError:
+                raise error from None
 
     def _compatibility(self, subject: str) -> str | None:
         try:

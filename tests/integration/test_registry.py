@@ -8,6 +8,7 @@ import re
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -191,6 +192,17 @@ def test_a_start_on_schemas_of_another_kind_says_what_to_do(
 
     with pytest.raises(RegistryError, match="not compatible with"):
         opened.register()
+
+
+def test_workers_that_start_at_the_same_moment_register_the_same_schemas(
+    registry: EmbeddedRegistry, source: Source
+) -> None:
+    """The registry answers 409 to the one that comes second: its schema is there, and that is no conflict."""
+    opened = [source(registry.url) for _ in range(6)]
+    with ThreadPoolExecutor(len(opened)) as pool:
+        found = list(pool.map(RegistrySchemas.register, opened))
+
+    assert all(ids == found[0] for ids in found)
 
 
 def test_an_id_that_the_registry_does_not_know_is_a_rejection(
