@@ -12,7 +12,6 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.contracts.registry import RegistryError, RegistryOptions, RegistrySchemas, RegistryTimeoutError, subjects
 from streams.contracts.schemas import PackagedSchemas, SchemaSource
 from streams.contracts.topics import Topics
 from streams.settings import Settings
@@ -73,6 +72,15 @@ def schema_source(settings: Settings, topics: Topics) -> SchemaSource:
     registry = settings.registry
     if registry.url is None:
         return PackagedSchemas()
+    # The client for it takes long to import, which every start without a registry would pay for.
+    from streams.contracts.registry import (  # noqa: PLC0415
+        RegistryError,
+        RegistryOptions,
+        RegistrySchemas,
+        RegistryTimeoutError,
+        subjects,
+    )
+
     options = RegistryOptions(
         registry.url,
         username=registry.username,

@@ -160,7 +160,7 @@ def test_what_is_shed_does_not_depend_on_what_was_stored(log: Callable[[], Itera
 def test_timers_that_were_moved_on_do_not_pile_up() -> None:
     """Each silence sets and leaves timers far ahead; only those in force may stay."""
     run = Run(loaded(BUSY))
-    for day in range(200):
+    for day in range(100):
         for customer in "abcdefghijkl":
             for k, name in enumerate(("Product Viewed", "Product Added", "Signed Up")):
                 run.hear(touchpoint(day * 24 * H + k * M, name, customer, product_id="p", event_id=f"{day}{k}"))

@@ -35,7 +35,7 @@ class Form:
     broker: tuple[str, ...]
 
 
-SHORT = Form(touchpoints=14_000, rate=600, kills=4, seed=11, broker=("kill",))
+SHORT = Form(touchpoints=10_000, rate=600, kills=4, seed=11, broker=("kill",))
 LONG = Form(
     touchpoints=200_000,
     rate=1_400,
