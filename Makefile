@@ -15,7 +15,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # More processes than cores: integration tests mostly wait for brokers and timeouts (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n 5
+PYTEST := $(BIN)/python -m pytest -n 4
 
 demo: $(VENV)/installed
 	@$(BIN)/journey demo
