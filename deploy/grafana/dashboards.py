@@ -292,6 +292,13 @@ def _variable(variable: Variable) -> dict[str, Any]:
     }
 
 
+def as_sent(query: str, dashboard: Dashboard, rate_interval: str = "1m") -> str:
+    """The query as Grafana sends it with every choice at *All*."""
+    for variable in dashboard.variables:
+        query = query.replace(f"${variable.name}", ".*")
+    return query.replace("$__rate_interval", rate_interval)
+
+
 def text(dashboard: Dashboard) -> str:
     return json.dumps(as_json(dashboard), indent=2, ensure_ascii=False) + "\n"
 

@@ -10,18 +10,15 @@ from typing import Any, Final
 
 import pytest
 
-from deploy.grafana.dashboards import ALL, FOLDER, WIDTH, Dashboard, text
+from deploy.grafana.dashboards import ALL, FOLDER, WIDTH, Dashboard, as_sent, text
 from tests.deploy.queries import DEPLOY, faults, names, promtool, read_yaml, recorded, series
 
 PROVISIONING: Final = DEPLOY / "grafana" / "provisioning"
 
 
-def queries(dashboard: dict[str, Any]) -> list[str]:
+def queries(dashboard: Dashboard) -> list[str]:
     """As Grafana would send them, with its variables filled in."""
-    found = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    for variable in dashboard["templating"]["list"]:
-        found = [query.replace(f"${variable['name']}", variable["allValue"]) for query in found]
-    return [query.replace("$__rate_interval", "1m") for query in found]
+    return [as_sent(target["expr"], dashboard) for panel in read(dashboard)["panels"] for target in panel["targets"]]
 
 
 def read(dashboard: Dashboard) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def test_the_files_are_those_of_the_module() -> None:
 
 @pytest.mark.parametrize("dashboard", ALL, ids=lambda dashboard: dashboard.uid)
 def test_every_query_reads_what_there_is(dashboard: Dashboard) -> None:
-    found = queries(read(dashboard))
+    found = queries(dashboard)
     assert found
     for query in found:
         assert names(query), query
@@ -85,7 +82,7 @@ def test_what_is_provisioned_is_there() -> None:
 
 def test_every_query_is_promql(tmp_path: Path) -> None:
     """Each as a recording rule, which promtool parses."""
-    found = [query for dashboard in ALL for query in queries(read(dashboard))]
+    found = [query for dashboard in ALL for query in queries(dashboard)]
     rules = [{"record": f"query:{n}", "expr": query} for n, query in enumerate(found)]
     file = tmp_path / "queries.yml"
     file.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}), encoding="utf-8")
