@@ -83,7 +83,8 @@ def duration_text(ms: int) -> str:
     return f"{ms}ms"
 
 
-def _bytes(text: str) -> int:
+def bytes_of(text: str) -> int:
+    """``512``, ``64KiB``, ``1MiB``, ``2GiB`` -> bytes; ValueError for what is none."""
     match = re.fullmatch(r"(\d+)\s*([KMG]iB|B|)", text.strip())
     if not match or int(match[1]) == 0:
         raise ValueError("no size")
@@ -143,7 +144,7 @@ def share(default: float, meaning: str) -> Any:
 
 
 def size(default: str, meaning: str) -> Any:
-    return _field(_bytes(default), Kind(_bytes, "a size such as 64KiB or 1MiB", meaning))
+    return _field(bytes_of(default), Kind(bytes_of, "a size such as 64KiB or 1MiB", meaning))
 
 
 def moment(default: str, words: tuple[str, ...], meaning: str) -> Any:

@@ -1,18 +1,24 @@
-"""``journey topics``: create the topics of a deployment, check them, change a setting of one.
+"""``journey topics``: what a deployment's topics and rights are to be, and making them so.
 
-Owns the options and the messages; the rules are in ``streams.tools.topics``.
+Owns the options and the messages; the rules are in ``streams.tools.topics`` and ``streams.tools.topology``.
 """
 
 # ruff: noqa: PLC0415 - heavy modules are imported where they are used, so that `journey --help` is quick
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli.options import App, Bootstrap, Prefix, connected, fail
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Create and check the topics of a deployment.")
+if TYPE_CHECKING:
+    from streams.tools.topology.apply import Plan
+    from streams.tools.topology.wanted import Wanted
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Topics and rights of a deployment.")
 
 
 @app.command()
@@ -92,3 +98,148 @@ def set_(
     except TopicsError as error:
         fail(str(error))
     typer.echo(f"changed  {topic}")
+
+
+File = Annotated[Path | None, typer.Option("--file", help="YAML file with what is wanted; options win over it.")]
+Partitions = Annotated[int | None, typer.Option(help="Partitions of the touchpoints and all that follows.")]
+Replication = Annotated[int | None, typer.Option(help="Copies of each record.")]
+MinInsync = Annotated[
+    int | None, typer.Option("--min-insync-replicas", help="Copies that must have a record before it is acknowledged.")
+]
+Retention = Annotated[str | None, typer.Option(help="How long touchpoints and outputs are kept, as 30d; 'forever'.")]
+TouchpointBytes = Annotated[str | None, typer.Option(help="Largest batch of touchpoints, as 1MiB.")]
+Principals = Annotated[
+    list[str] | None,
+    typer.Option("--principal", help="A user with a role, as worker=User:engine; may be given several times."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+@app.command()
+def plan(
+    file: File = None,
+    partitions: Partitions = None,
+    replication: Replication = None,
+    min_insync: MinInsync = None,
+    retention: Retention = None,
+    touchpoint_bytes: TouchpointBytes = None,
+    principals: Principals = None,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    application: App = None,
+) -> None:
+    """Show what `apply` would make (+ new, ~ changed), what it refuses (!), and what is beyond the roles (?).
+
+    Exit 0: all is as wanted. 3: there is something to apply. 1: something is refused.
+    """
+    from streams.tools.topics import TopicsError
+    from streams.tools.topology.apply import plan as planned
+
+    wanted = _wanted(file, partitions, replication, min_insync, retention, touchpoint_bytes, principals)
+    connection = connected(bootstrap, prefix, application)
+    try:
+        found = planned(connection.kafka, connection.topics, wanted)
+    except TopicsError as error:
+        fail(str(error))
+    _show(found, as_json=as_json)
+    if found.topics.refusals or found.rights.denied:
+        raise typer.Exit(1)
+    if not found.empty:
+        raise typer.Exit(3)
+
+
+@app.command()
+def apply(
+    file: File = None,
+    partitions: Partitions = None,
+    replication: Replication = None,
+    min_insync: MinInsync = None,
+    retention: Retention = None,
+    touchpoint_bytes: TouchpointBytes = None,
+    principals: Principals = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take back what users may do beyond their roles.")] = False,
+    as_json: AsJson = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    application: App = None,
+) -> None:
+    """Make what `plan` shows. No record is deleted. Exit 1 if something is refused; the rest is made."""
+    from streams.tools.topics import TopicsError
+    from streams.tools.topology.apply import apply as made
+    from streams.tools.topology.apply import plan as planned
+
+    wanted = _wanted(file, partitions, replication, min_insync, retention, touchpoint_bytes, principals)
+    connection = connected(bootstrap, prefix, application)
+    try:
+        found = planned(connection.kafka, connection.topics, wanted)
+        made(connection.kafka, found, revoke=revoke, told=(lambda _line: None) if as_json else typer.echo)
+    except TopicsError as error:
+        fail(str(error))
+    if as_json:
+        _show(found, as_json=True)
+    else:
+        for refusal in (*found.topics.refusals, *(f"! {grant}: take it back" for grant in found.rights.denied)):
+            typer.echo(str(refusal))
+        typer.echo("Nothing was to be made." if found.empty else "Made.")
+    if found.topics.refusals or found.rights.denied:
+        raise typer.Exit(1)
+
+
+def _wanted(
+    file: Path | None,
+    partitions: int | None,
+    replication: int | None,
+    min_insync: int | None,
+    retention: str | None,
+    touchpoint_bytes: str | None,
+    principals: list[str] | None,
+) -> Wanted:
+    from streams.tools.topology.wanted import WantedError, read
+
+    users: dict[str, list[str]] = {}
+    for given in principals or ():
+        role, equals, user = given.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{given!r} is not role=user, as worker=User:engine")
+        users.setdefault(role, []).append(user)
+    options = {
+        "partitions": partitions,
+        "replication": replication,
+        "min_insync_replicas": min_insync,
+        "retention": retention,
+        "touchpoint_bytes": touchpoint_bytes,
+        "principals": users,
+    }
+    try:
+        return read(file, options)
+    except WantedError as error:
+        fail(str(error), 2)
+
+
+def _show(found: Plan, *, as_json: bool) -> None:
+    topics, rights = found.topics, found.rights
+    if as_json:
+        from dataclasses import asdict
+
+        shown: dict[str, Any] = {
+            "changes": [asdict(change) for change in topics.changes],
+            "refused": [asdict(refusal) for refusal in topics.refusals],
+            "rights": {
+                "missing": [asdict(grant) for grant in rights.missing],
+                "surplus": [asdict(grant) for grant in rights.surplus],
+                "denied": [asdict(grant) for grant in rights.denied],
+            },
+        }
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    for line in (
+        *topics.changes,
+        *(f"+ {grant}" for grant in rights.missing),
+        *topics.refusals,
+        *(f"! {grant}: take it back" for grant in rights.denied),
+        *(f"? {grant}: beyond the role; `apply --revoke` takes it back" for grant in rights.surplus),
+    ):
+        typer.echo(str(line))
+    if found.empty and not topics.refusals and not rights.denied:
+        typer.echo("All is as wanted.")

@@ -47,6 +47,8 @@ class TopicSpec:
     """Without these the engine's promises do not hold: the worker refuses to start."""
     advised: dict[str, str] = field(default_factory=dict)
     """Set at creation; another value works, at a cost that ``journey topics check`` names."""
+    used_by: Literal["engine", "tools"] = "engine"
+    """``tools``: worker and learner neither read nor write it and need no right on it."""
 
     def configs(self) -> dict[str, str]:
         """Everything to set when the topic is created."""
@@ -100,6 +102,10 @@ class Topics:
         return f"{self.prefix}.dead-letters.v1"
 
     @property
+    def dead_letters_settled(self) -> str:
+        return f"{self.prefix}.dead-letters-settled.v1"
+
+    @property
     def state(self) -> str:
         return f"{self.prefix}.{self.app}-state.v1"
 
@@ -142,6 +148,13 @@ class Topics:
                 "delete",
                 retention_ms,
                 required={"max.message.bytes": str(input_max_bytes + DEAD_LETTER_ALLOWANCE)},
+            ),
+            TopicSpec(
+                self.dead_letters_settled,
+                "place of the dead letter, partition:offset",
+                "one",
+                "compact",
+                used_by="tools",
             ),
             TopicSpec(self.state, "type byte and profile", "input", "compact", advised=dict(_RESTORED_QUICKLY)),
             TopicSpec(

@@ -128,10 +128,6 @@ class Tally:
     gone: list[Place]
 
 
-def notes_topic(topics: Topics) -> str:
-    return f"{topics.prefix}.dead-letters-settled.v1"
-
-
 def letters(
     settings: Settings,
     topics: Topics,
@@ -189,7 +185,7 @@ def settle(
                     continue
                 messages.append(_again(source, letter, partitions))
             note = msgspec.json.encode(Note(fate, letter.timestamp))
-            messages.append(Message(notes_topic(topics), 0, str(letter.place).encode(), note))
+            messages.append(Message(topics.dead_letters_settled, 0, str(letter.place).encode(), note))
             done.append(letter)
         if not done:
             continue
@@ -240,13 +236,13 @@ def _prepared(settings: Settings, topics: Topics) -> int:
         for name in (topics.touchpoints, topics.dead_letters):
             if name not in known:
                 raise DeadLettersError(f"{name} does not exist or may not be seen. `journey topics check` helps.")
-        if notes_topic(topics) not in known:
+        if topics.dead_letters_settled not in known:
             copies = len(known[topics.dead_letters].partitions[0].replicas)
-            made = NewTopic(notes_topic(topics), 1, copies, config={"cleanup.policy": "compact"})
-            admin.create_topics([made])[notes_topic(topics)].result(ANSWER_S)
+            made = NewTopic(topics.dead_letters_settled, 1, copies, config={"cleanup.policy": "compact"})
+            admin.create_topics([made])[topics.dead_letters_settled].result(ANSWER_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise DeadLettersError(f"{notes_topic(topics)} cannot be made: {error.args[0].str()}") from error
+            raise DeadLettersError(f"{topics.dead_letters_settled} cannot be made: {error.args[0].str()}") from error
     return len(known[topics.touchpoints].partitions)
 
 
@@ -262,9 +258,9 @@ def _notes(settings: Settings, topics: Topics) -> dict[Place, Note]:
     """What has become of letters; empty while the topic of notes is not there."""
     found: dict[Place, Note] = {}
     with _reading(settings) as consumer:
-        if notes_topic(topics) not in consumer.list_topics(timeout=ANSWER_S).topics:
+        if topics.dead_letters_settled not in consumer.list_topics(timeout=ANSWER_S).topics:
             return found
-        consumer.assign([TopicPartition(notes_topic(topics), 0, 0)])
+        consumer.assign([TopicPartition(topics.dead_letters_settled, 0, 0)])
         for message in _until_end(consumer, TOGETHER):
             key, value = message.key(), message.value()
             try:
@@ -272,7 +268,7 @@ def _notes(settings: Settings, topics: Topics) -> dict[Place, Note]:
                 found[place] = msgspec.json.decode(value or b"", type=Note)
             except (ValueError, msgspec.DecodeError) as error:
                 raise DeadLettersError(
-                    f"{notes_topic(topics)} holds a record at offset {message.offset()} that is no note ({error}): "
+                    f"{topics.dead_letters_settled} holds at offset {message.offset()} what is no note ({error}): "
                     "find out who writes to it. Until it is gone, nothing is sent, since it might be sent twice."
                 ) from error
     return found

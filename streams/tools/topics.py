@@ -71,50 +71,53 @@ def create_topics(
     retention_ms: int | None = None,
 ) -> dict[str, bool]:
     """Make what is missing; topic -> whether it was made (else it was there). What is there is left alone."""
-    admin = _admin(admin_config)
     specs = topics.specs() if retention_ms is None else topics.specs(retention_ms=retention_ms)
     # Two of three: one broker may be down, and what was acknowledged is on two.
     safety = {"min.insync.replicas": "2"} if replication >= 3 else {}
-    wanted = [
-        NewTopic(
-            spec.name,
-            num_partitions=partitions if spec.partitions == "input" else 1,
-            replication_factor=replication,
-            config={**spec.configs(), **safety},
-        )
-        for spec in specs
+    wanted = {
+        spec.name: (partitions if spec.partitions == "input" else 1, {**spec.configs(), **safety}) for spec in specs
+    }
+    return make_topics(admin_config, wanted, replication=replication)
+
+
+def make_topics(
+    admin_config: Mapping[str, Any], wanted: Mapping[str, tuple[int, dict[str, str]]], *, replication: int
+) -> dict[str, bool]:
+    """Topic -> whether it was made (else it was there). ``wanted``: name -> (partitions, settings)."""
+    admin = admin_client(admin_config)
+    topics = [
+        NewTopic(name, num_partitions=number, replication_factor=replication, config=configs)
+        for name, (number, configs) in wanted.items()
     ]
     made: dict[str, bool] = {}
-    for name, future in admin.create_topics(wanted, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S).items():
+    for name, future in admin.create_topics(topics, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S).items():
         try:
             future.result()
             made[name] = True
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicsError(f"{name} could not be created: {_words(error, admin_config)}") from error
+                raise TopicsError(f"{name} could not be created: {words(error, admin_config)}") from error
             made[name] = False
-    new = {topic.topic: topic.num_partitions for topic in wanted if made[topic.topic]}
-    _wait(
-        lambda: not new or _usable(admin, new), "The topics were created, but have no leader yet. Is every broker up?"
-    )
+    new = {topic.topic: topic.num_partitions for topic in topics if made[topic.topic]}
+    wait(lambda: not new or _usable(admin, new), "The topics were created, but have no leader yet. Is every broker up?")
     return made
 
 
 def delete_topics(admin_config: Mapping[str, Any], topics: Topics) -> None:
     """Every topic of the deployment that exists, with all its records."""
-    admin = _admin(admin_config)
+    admin = admin_client(admin_config)
     names = [spec.name for spec in topics.specs()]
     for future in admin.delete_topics(names, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S).values():
         try:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise TopicsError(f"A topic could not be deleted: {_words(error, admin_config)}") from error
+                raise TopicsError(f"A topic could not be deleted: {words(error, admin_config)}") from error
 
 
 def set_config(admin_config: Mapping[str, Any], topic: str, settings: Mapping[str, str]) -> None:
     """Change settings of one topic and leave its others."""
-    admin = _admin(admin_config)
+    admin = admin_client(admin_config)
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
     ]
@@ -123,24 +126,27 @@ def set_config(admin_config: Mapping[str, Any], topic: str, settings: Mapping[st
         for future in admin.incremental_alter_configs([resource], request_timeout=TIMEOUT_S).values():
             future.result()
     except KafkaException as error:
-        raise TopicsError(f"{topic} could not be changed: {_words(error, admin_config)}") from error
+        raise TopicsError(f"{topic} could not be changed: {words(error, admin_config)}") from error
 
     def seen() -> bool:
         have = read_topics(admin_config, [topic])[topic].configs
         return all(_same(have.get(name), value) for name, value in settings.items())
 
-    _wait(seen, f"{topic} was changed, but the brokers do not show it yet. Is every broker up?")
+    wait(seen, f"{topic} was changed, but the brokers do not show it yet. Is every broker up?")
 
 
-def check_topics(admin_config: Mapping[str, Any], topics: Topics) -> list[Problem]:
-    """Every difference, those that keep a worker from starting first. TopicsError if the broker does not tell."""
-    specs = topics.specs()
+def check_topics(
+    admin_config: Mapping[str, Any], topics: Topics, *, used_by: Literal["engine", "anyone"] = "anyone"
+) -> list[Problem]:
+    """Every difference, those that keep a worker from starting first. TopicsError if the broker does not tell.
+    ``used_by="engine"``: only the topics that worker and learner need."""
+    specs = [spec for spec in topics.specs() if used_by == "anyone" or spec.used_by == "engine"]
     return compare(topics, specs, read_topics(admin_config, [spec.name for spec in specs]))
 
 
 def read_topics(admin_config: Mapping[str, Any], names: list[str], *, timeout_s: float = TIMEOUT_S) -> dict[str, Found]:
     """Those of ``names`` that exist."""
-    admin = _admin(admin_config)
+    admin = admin_client(admin_config)
     try:
         metadata = admin.list_topics(timeout=timeout_s).topics
         there = [name for name in names if name in metadata]
@@ -151,7 +157,7 @@ def read_topics(admin_config: Mapping[str, Any], names: list[str], *, timeout_s:
             for resource, future in futures.items()
         }
     except KafkaException as error:
-        raise TopicsError(f"The topics could not be read: {_words(error, admin_config)}") from error
+        raise TopicsError(f"The topics could not be read: {words(error, admin_config)}") from error
     return {
         name: Found(
             len(metadata[name].partitions),
@@ -170,8 +176,9 @@ def compare(topics: Topics, specs: list[TopicSpec], found: Mapping[str, Found]) 
         topic = found.get(spec.name)
         if topic is None:
             partitions = source.partitions if source is not None else 4
+            gravity: Gravity = "refused" if spec.used_by == "engine" else "advice"
             problems.append(
-                Problem(spec.name, "refused", "does not exist.", _journey(topics, f"create --partitions {partitions}"))
+                Problem(spec.name, gravity, "does not exist.", _journey(topics, f"create --partitions {partitions}"))
             )
             continue
         problems += _partitions(topics, spec, topic, source)
@@ -280,7 +287,7 @@ def _same(have: str | None, want: str) -> bool:
         return have == want
 
 
-def _admin(config: Mapping[str, Any]) -> AdminClient:
+def admin_client(config: Mapping[str, Any]) -> AdminClient:
     return AdminClient(dict(config), logger=_log)
 
 
@@ -299,7 +306,7 @@ def _usable(admin: AdminClient, wanted: Mapping[str, int]) -> bool:
     return True
 
 
-def _wait(done: Callable[[], bool], otherwise: str) -> None:
+def wait(done: Callable[[], bool], otherwise: str) -> None:
     """A change reaches the brokers a moment after the controller took it."""
     until = time.monotonic() + TIMEOUT_S
     while not done():
@@ -317,7 +324,7 @@ def _journey(topics: Topics, rest: str, app: str | None = None) -> str:
     return f"journey topics {rest}{options}"
 
 
-def _words(error: KafkaException, admin_config: Mapping[str, Any]) -> str:
+def words(error: KafkaException, admin_config: Mapping[str, Any]) -> str:
     """What a broker said, with the address that was asked and never a secret."""
     cause = error.args[0]
     where = admin_config.get("bootstrap.servers", "?")

@@ -1,7 +1,7 @@
 """What a process's Kafka user must be allowed, and what of it is missing, asked before the group is joined.
 
-Owns the list of rights (docs/operations.md, Permissions). The brokers are asked which operations they would let this
-user do. Rights on transactional ids cannot be asked for: ``transactions`` names them when a partition is taken over.
+Owns the asking; ``contracts.access`` has the rights. The brokers are asked which operations they would let this user
+do. Rights on transactional ids cannot be asked for: ``transactions`` names them when a partition is taken over.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient
 
+from streams.contracts import access
 from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.worker.logs import LIBRDKAFKA
 
 ASK_S: Final = 15.0
 ABSENT: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
-READ, WRITE, DESCRIBE_CONFIGS = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS
-LOOK_AT: Final = (AclOperation.DESCRIBE, DESCRIBE_CONFIGS)
-"""What the check of the topics needs where nothing is read or written, which would imply the first."""
-
 
 Needed = Mapping[str, tuple[AclOperation, ...]]
 """Topic -> operations."""
@@ -29,24 +26,17 @@ Needed = Mapping[str, tuple[AclOperation, ...]]
 
 def of_the_worker(topics: Topics, *, publishes: bool) -> Needed:
     """``publishes``: it is started with a definition to put into its topic."""
-    rights: dict[str, tuple[AclOperation, ...]] = {spec.name: (WRITE, DESCRIBE_CONFIGS) for spec in topics.specs()}
-    return rights | {
-        topics.touchpoints: (READ, DESCRIBE_CONFIGS),
-        topics.definitions: (READ, WRITE, DESCRIBE_CONFIGS) if publishes else (READ, DESCRIBE_CONFIGS),
-        topics.state: (READ, WRITE, DESCRIBE_CONFIGS),
-        topics.journal: (READ, WRITE, DESCRIBE_CONFIGS),
-        topics.models: (READ, DESCRIBE_CONFIGS),
-        topics.learner_state: LOOK_AT,
-    }
+    return _needed(access.of_the_worker(topics, publishes=publishes), topics)
 
 
 def of_the_learner(topics: Topics) -> Needed:
-    rights: dict[str, tuple[AclOperation, ...]] = {spec.name: LOOK_AT for spec in topics.specs()}
-    return rights | {
-        topics.examples: (READ, DESCRIBE_CONFIGS),
-        topics.definitions: (READ, DESCRIBE_CONFIGS),
-        topics.models: (READ, WRITE, DESCRIBE_CONFIGS),
-        topics.learner_state: (READ, WRITE, DESCRIBE_CONFIGS),
+    return _needed(access.of_the_learner(topics), topics)
+
+
+def _needed(rights: Iterable[access.Right], topics: Topics) -> Needed:
+    return {
+        name: tuple(AclOperation[operation] for operation in operations)
+        for name, operations in access.on_topics(rights, topics).items()
     }
 
 
@@ -62,7 +52,9 @@ def missing(settings: Settings, rights: Needed) -> list[str]:
         found += _lacking(operations, allowed, f"the topic {topic}")
     group = settings.group_id
     answer = admin.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=ASK_S)[group]
-    return found + _lacking((READ,), _allowed(answer, KafkaError.GROUP_AUTHORIZATION_FAILED), f"the group {group}")
+    return found + _lacking(
+        (AclOperation.READ,), _allowed(answer, KafkaError.GROUP_AUTHORIZATION_FAILED), f"the group {group}"
+    )
 
 
 def _allowed(answer: Any, forbidden: int) -> set[AclOperation] | None:

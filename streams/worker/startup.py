@@ -53,7 +53,7 @@ def check_rights(settings: Settings, needed: rights.Needed) -> None:
 def check(settings: Settings, topics: Topics) -> int:
     """The number of input partitions. Raises ``Refused`` with the commands that mend the topics."""
     try:
-        problems = check_topics(settings.kafka.librdkafka(), topics)
+        problems = check_topics(settings.kafka.librdkafka(), topics, used_by="engine")
     except TopicsError as error:
         raise Refused(str(error)) from error
     refused = [problem for problem in problems if problem.gravity == "refused"]

@@ -21,7 +21,7 @@ from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
 from streams.settings import Settings, load
-from streams.tools.dead_letters import ORIGIN, Selection, notes_topic, settle
+from streams.tools.dead_letters import ORIGIN, Selection, settle
 from streams.worker.outcomes import Fenced
 from tests.conftest import PARTITIONS
 from tests.support.produce import read
@@ -94,8 +94,8 @@ def deployment(kafka: Any, topics: Topics, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("JOURNEY_APP", topics.app)
     yield Deployment(kafka.bootstrap, topics)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    if notes_topic(topics) in admin.list_topics(timeout=10).topics:
-        for done in admin.delete_topics([notes_topic(topics)]).values():
+    if topics.dead_letters_settled in admin.list_topics(timeout=10).topics:
+        for done in admin.delete_topics([topics.dead_letters_settled]).values():
             done.result(10)
 
 

@@ -5,6 +5,7 @@ Owns the rights as docs/operations.md names them; the broker is ``tests.support.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -20,7 +21,12 @@ from confluent_kafka.admin import AclOperation, ResourceType
 from streams.contracts.outputs import Signal
 from streams.contracts.topics import Topics
 from streams.definitions.load import load_files
+from streams.learner.process.run import of_the_learner
+from streams.settings import Settings, load
 from streams.tools.topics import create_topics, delete_topics
+from streams.worker import rights
+from streams.worker.outcomes import Refused
+from streams.worker.startup import check_rights
 from tests.support.guarded import PASSWORDS, Door, GuardedKafka
 from tests.support.produce import happened, labels, produce, read, write
 from tests.support.workers import KEY, Workers, ready, running, until
@@ -79,9 +85,13 @@ def give_the_rights_of_the_page(guarded: GuardedKafka, topics: Topics, who: str)
         guarded.allow(who, KINDS[kind], name, *(AclOperation[operation] for operation in operations))
 
 
-def journey(guarded: GuardedKafka, topics: Topics, user: str, door: Door, *arguments: str) -> str:
+def names_of(topics: Topics) -> dict[str, str]:
+    return {"JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix}
+
+
+def journey(guarded: GuardedKafka, topics: Topics, user: str, door: Door, *arguments: str, status: int = 0) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("JOURNEY_")}
-    names = {"JOURNEY_APP": topics.app, "JOURNEY_PREFIX": topics.prefix, "COLUMNS": "200"}
+    names = {**names_of(topics), "COLUMNS": "200"}
     done = subprocess.run(
         [sys.executable, "-m", "streams", *arguments],
         env=clean | names | guarded.settings(user, door),
@@ -91,7 +101,7 @@ def journey(guarded: GuardedKafka, topics: Topics, user: str, door: Door, *argum
         timeout=90,
     )
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    assert done.returncode == status, said
     assert PASSWORDS[user] not in said
     return said
 
@@ -153,6 +163,42 @@ def test_the_rights_of_the_page_are_enough_for_a_learner(
     assert not learner.said(PASSWORDS["learner"])
     guarded.forget("learner")
     assert f"READ on the topic {topics.examples}" in workers.refused(more={"JOURNEY_LEARNER_KEY": KEY}, command="learn")
+
+
+def test_rights_by_role_are_planned_made_and_enough(guarded: GuardedKafka, topics: Topics, tmp_path: Path) -> None:
+    guarded.forget("worker")
+    file = tmp_path / "topics.yaml"
+    file.write_text("principals: {worker: [worker], learner: [learner], consumer: [reader]}\n")
+    settings = {user: load(names_of(topics) | guarded.settings(user, "password")) for user in ("worker", "learner")}
+    asked: list[tuple[Settings, rights.Needed]] = [
+        (settings["worker"], rights.of_the_worker(topics, publishes=True)),
+        (of_the_learner(settings["learner"]), rights.of_the_learner(topics)),
+    ]
+    for question in asked:
+        with pytest.raises(Refused, match="lacks rights"):
+            check_rights(*question)
+    words = ["topics", "plan", "--file", str(file), "--json"]
+    planned = json.loads(journey(guarded, topics, "operator", "password", *words, status=3))
+    assert planned["changes"] == planned["refused"] == []
+    assert {"user": "User:reader", "kind": "topic", "name": topics.triggers, "operation": "READ", "denied": False} in (
+        planned["rights"]["missing"]
+    )
+    journey(guarded, topics, "operator", "password", "topics", "apply", "--file", str(file))
+    for question in asked:
+        check_rights(*question)
+    assert "All is as wanted." in journey(guarded, topics, "operator", "password", *words[:-1])
+    # Beyond the role: shown, left, taken back when asked; what is denied is refused.
+    guarded.allow("reader", ResourceType.TOPIC, topics.triggers, AclOperation.WRITE)
+    surplus = f"User:reader may WRITE on topic {topics.triggers}"
+    assert f"? {surplus}" in journey(guarded, topics, "operator", "password", *words[:-1])
+    words = ["topics", "apply", "--file", str(file)]
+    assert f"- {surplus}" in journey(guarded, topics, "operator", "password", *words, "--revoke")
+    guarded.deny("worker", ResourceType.TOPIC, topics.state, AclOperation.READ)
+    denied = journey(guarded, topics, "operator", "password", *words, status=1)
+    assert f"! User:worker denied READ on topic {topics.state}" in denied
+    # Who may not DESCRIBE the cluster's rights is told so.
+    assert "may not ALTER or DESCRIBE the cluster" in journey(guarded, topics, "learner", "password", *words, status=1)
+    guarded.forget("learner")
 
 
 def test_a_start_names_every_right_that_is_missing(guarded: GuardedKafka, topics: Topics, workers: Workers) -> None:

@@ -20,6 +20,9 @@ from streams.tools.topics import (
     read_topics,
     set_config,
 )
+from streams.tools.topology.apply import apply, plan
+from streams.tools.topology.wanted import Wanted
+from tests.support.produce import happened, produce, records
 
 pytestmark = pytest.mark.integration
 
@@ -105,3 +108,34 @@ def test_a_larger_input_needs_larger_dead_letters(admin_config: dict[str, str], 
 def test_no_broker_is_said_with_the_address_that_was_asked() -> None:
     with pytest.raises(TopicsError, match=r"no Kafka answers at 127\.0\.0\.1:1\b"):
         read_topics({"bootstrap.servers": "127.0.0.1:1"}, [Topics().touchpoints], timeout_s=1)
+
+
+def test_a_plan_is_applied_without_losing_a_record_and_then_there_is_none(
+    admin_config: dict[str, str], nothing: Topics
+) -> None:
+    """On a broker without an authorizer, so principals cannot be kept and it says so."""
+    wanted = Wanted(partitions=3, retention="5d")
+    apply(admin_config, plan(admin_config, nothing, wanted))
+    assert plan(admin_config, nothing, wanted).empty
+    assert check_topics(admin_config, nothing) == []
+    produce(admin_config["bootstrap.servers"], nothing, [happened("1", "Product Added")])
+    found = plan(admin_config, nothing, Wanted(partitions=6, retention="9d", min_insync_replicas=1, replication=1))
+    assert {(change.topic, change.setting) for change in found.topics.changes} == {
+        (topic, "retention.ms")
+        for topic in (
+            nothing.touchpoints, nothing.signals, nothing.triggers, nothing.decisions, nothing.examples,
+            nothing.dead_letters, nothing.journal,
+        )
+    }  # fmt: skip
+    assert [refusal.remedy for refusal in found.topics.refusals] == ["journey reshard plan --partitions 6"]
+    said: list[str] = []
+    apply(admin_config, found, told=said.append)
+    assert len(said) == len(found.topics.changes)
+    after = read_topics(admin_config, [nothing.touchpoints])[nothing.touchpoints]
+    assert (after.partitions, after.configs["retention.ms"]) == (3, str(9 * DAY_MS))
+    shorter = plan(admin_config, nothing, Wanted(retention="1d"))
+    apply(admin_config, shorter)
+    assert read_topics(admin_config, [nothing.touchpoints])[nothing.touchpoints] == after
+    assert len(records(admin_config["bootstrap.servers"], nothing.touchpoints, partitions=3)) == 1
+    with pytest.raises(TopicsError, match="no authorizer"):
+        apply(admin_config, plan(admin_config, nothing, Wanted(principals={"worker": ["engine"]})))

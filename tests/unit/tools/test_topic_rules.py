@@ -38,7 +38,7 @@ def test_names_carry_prefix_and_app() -> None:
     assert topics.state == "emea.shop-state.v1"
     assert topics.journal == "emea.shop-journal.v1"
     assert topics.learner_state == "emea.shop-learner-state.v1"
-    assert len({spec.name for spec in topics.specs()}) == 12
+    assert len({spec.name for spec in topics.specs()}) == 13
 
 
 def test_the_journal_outlives_the_touchpoints() -> None:
