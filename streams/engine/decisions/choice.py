@@ -41,6 +41,8 @@ def decide(step: Step, wanting: Sequence[tuple[Signal, int]]) -> None:
 def release(step: Step, held: Held) -> None:
     """Decide anew what was held, as of its due time."""
     policy = step.plan.policy
+    if held.channel in policy.channels:
+        step.shares.turn(policy.channels[held.channel], held.due)
     options: list[Option] = []
     # A signal whose goal was reached meanwhile is no reason while there is another one.
     asking = sorted(zip(held.signals, held.dues, strict=True), key=lambda one: one[0].signal_id in held.closed)
@@ -62,7 +64,7 @@ def _decide(step: Step, options: list[Option], asking: Sequence[Signal], t: int,
         expire_passed(step, t)
     if len(asking) > 1:
         options.sort(key=lambda option: option.plan.order)
-    now = Moment(step, t)
+    now = Moment(step, t, held.channel if held is not None else "")
     passed = []
     for option in options:
         step.facts.signal = option.signal
@@ -133,7 +135,7 @@ def _none_passed(
         decision.reason = best.candidate.closed_by or ""
         first = min(waiting, key=_opens)
         due = first.opens
-        if holding.hold(step, options, asking, due, held):
+        if holding.hold(step, options, asking, due, held, first.queued):
             if first.queued is not None:
                 step.shares.queue(first.queued, due)
             decision.outcome = "held"

@@ -6,6 +6,7 @@ decision can be held: nothing else is remembered of a candidate that was closed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LARGEST: Final = 1e12
 """Of a value or weight that an expression gives: products of them stay numbers."""
 ROLLOUT_SALT: Final = "rollout/"
+_OF_TURNS: Final = frozenset({"capacity", "closed"})
 _BEFORE_SUPPRESSION: Final = frozenset({"contact_limit", "quiet_hours"})
 PRIOR: Final = "prior"
 UNKNOWN: Final = Posterior(0.5, 0.5)
@@ -56,16 +58,18 @@ class Option:
     opens: int = 0
     """Where a gate is closed for a time only: when to look again; 0: it is not."""
     queued: Channel | None = None
-    """The channel that is full until then."""
+    """The channel that is full until then: who waits for it has a turn."""
 
 
 class Moment:
     """What the candidates of one decision have in common, found out once and only when something asks."""
 
-    __slots__ = ("_limits", "_zone", "guarded", "in_session", "p", "resting", "step", "suppressed", "t", "ways")
+    __slots__ = ("_limits", "_zone", "guarded", "in_session", "p", "resting", "step", "suppressed", "t", "turn", "ways")
 
-    def __init__(self, step: Step, t: int) -> None:
+    def __init__(self, step: Step, t: int, turn: str = "") -> None:
+        """``turn``: the full channel for which the decision has waited."""
         self.step = step
+        self.turn = turn
         self.p = step.p
         self.t = t
         self.in_session = in_session(step.facts)
@@ -140,15 +144,21 @@ class Moment:
         how, until = self.quiet(channel.name, purpose, t)
         if how:
             return "quiet_hours", until
-        if channel.open:
-            opens = hours.open_from(t, channel.open, step.plan.policy.zones[channel.timezone])
-            if opens != t:
-                return "closed", opens or 0
-        if channel.capacity is not None:
-            free = step.shares.free_from(channel, t)
+        if channel.open or channel.capacity is not None:
+            opening = _openings(step, channel)
+            free = step.shares.free_from(channel, t, opening, turn=channel.name == self.turn)
             if free != t:
-                return "capacity", free or 0
+                return "capacity" if opening(t) == t else "closed", free or 0
         return None, 0
+
+
+def _openings(step: Step, channel: Channel) -> Callable[[int], int | None]:
+    """Of a time itself if the channel is open then, else when it opens next; None if it never does."""
+    periods = channel.open
+    if not periods:
+        return lambda at: at
+    zone = step.plan.policy.zones[channel.timezone]
+    return lambda at: hours.open_from(at, periods, zone)
 
 
 def marketing_rests(step: Step, t: int) -> bool:
@@ -286,7 +296,7 @@ def _of_channels(now: Moment, option: Option) -> str | None:
         reason = reason or closed
         if opens and (not option.opens or opens < option.opens):
             option.opens = opens
-            option.queued = way.channel if closed == "capacity" else None
+            option.queued = way.channel if closed in _OF_TURNS and way.channel.capacity is not None else None
     else:
         if option.opens and not _outlives(option, option.opens):
             option.opens = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.contracts.outputs import Signal
+from streams.definitions.model import Channel
 from streams.engine.decisions import contacts
 from streams.engine.decisions.gates import Option
 from streams.engine.decisions.state import HELD, HELD_BYTES, HELD_MORE, Held
@@ -18,8 +19,15 @@ from streams.engine.state import Profile, size_of
 from streams.engine.step import Step, instance_key
 
 
-def hold(step: Step, options: Sequence[Option], asking: Sequence[Signal], due: int, held: Held | None) -> bool:
-    """Wait until ``due``; False if too many wait already."""
+def hold(
+    step: Step,
+    options: Sequence[Option],
+    asking: Sequence[Signal],
+    due: int,
+    held: Held | None,
+    queued: Channel | None = None,
+) -> bool:
+    """Wait until ``due`` (for a turn on a channel that is full); False if too many wait already."""
     dues = {option.signal.signal_id: option.due for option in options}
     one = Held(
         due,
@@ -28,6 +36,7 @@ def hold(step: Step, options: Sequence[Option], asking: Sequence[Signal], due: i
         options[0].since,
         [option.plan.action.name for option in options],
         tries=1,
+        channel=queued.name if queued is not None else "",
     )
     if held is not None:
         one.since, one.tries = held.since, held.tries + 1

@@ -82,6 +82,8 @@ class Held(msgspec.Struct, array_like=True, gc=False):
     triggers: list[str] = []
     """Of the steps before."""
     size: int = 0
+    channel: str = ""
+    """It waits for its turn on this one, which was full."""
 
 
 class Waiting(msgspec.Struct, array_like=True, gc=False):

@@ -12,7 +12,6 @@ from streams.definitions.model import Channel, When
 from streams.definitions.policy import (
     Arm,
     Budget,
-    Capacity,
     Experiment,
     Hours,
     Limit,
@@ -400,31 +399,6 @@ def test_closed_channel_is_passed_over_for_the_next() -> None:
     assert [d.channel for d in run.decisions] == ["email", "call"]
 
 
-def test_capacity_is_of_all_customers_and_the_next_window_is_fresh() -> None:
-    text = SHOP.replace("channel: email", "channel: store").replace("expires_after: 1d", "expires_after: 1m")
-    run = Run(with_channel(with_policy(text), Channel("store", opt_in=False, capacity=Capacity(2, H))))
-    for who in "abc":
-        failed(run, 1000, who)
-    failed(run, H, "d")
-    assert reasons(run) == ["issued", "issued", "capacity", "issued"]
-
-
-def test_partitions_share_a_capacity_and_a_restart_remembers() -> None:
-    text = SHOP.replace("channel: email", "channel: store").replace("expires_after: 1d", "expires_after: 1m")
-    definition = with_channel(with_policy(text), Channel("store", opt_in=False, capacity=Capacity(7, H)))
-    total = 0
-    for n in range(3):
-        run = Run(definition, partition=n, partitions=3)
-        run.engine.partitions = None  # whose customers they are is not what is tested
-        for i in range(9):
-            failed(run, 1000, f"c{i}")
-            if i == 1:
-                run.restart(partition=n, partitions=3)
-                run.engine.partitions = None
-        total += reasons(run).count("issued")
-    assert total == 7
-
-
 def test_budget_is_of_a_calendar_day_and_given_back_with_the_contact() -> None:
     text = SHOP.replace("channel: email", "channel: store")
     run = Run(with_action(with_policy(text), cost=2.0, budget=Budget(5.0, "day")))
@@ -597,36 +571,6 @@ def test_clock_goes_back_in_quiet_hours() -> None:
     assert reasons(run) == ["quiet_hours", "issued"]
     failed(run, night + 75 * M)
     assert reasons(run)[2] in {"quiet_hours", "already_open"}
-
-
-def test_channel_at_capacity_for_hours_lets_out_a_window_at_a_time() -> None:
-    text = SHOP.replace("channel: email", "channel: store")
-    definition = with_channel(
-        with_policy(text, quiet_hours=(quiet(),)), Channel("store", opt_in=False, capacity=Capacity(2, H))
-    )
-    run = Run(definition)
-    for i in range(7):
-        failed(run, 1 * H + i, f"c{i}")
-    run.restart()
-    run.until(14 * H)
-    issued = [(t.issued_at - T0) // H for t in run.triggers]
-    assert issued == [8, 8, 9, 9, 10, 10, 11]
-    assert [d.tries for d in run.decisions if d.customer == "c6"] == [0, 1, 2, 3, 4]
-
-
-def test_who_waits_for_a_full_channel_has_a_turn_before_who_came_later() -> None:
-    text = SHOP.replace("channel: email", "channel: store")
-    run = Run(with_channel(with_policy(text), Channel("store", opt_in=False, capacity=Capacity(1, H))))
-    for i, who in enumerate("dcba"):
-        failed(run, 1 * H + i, who)
-    run.restart()
-    failed(run, 2 * H + 30 * M, "A")
-    run.until(8 * H)
-    assert [(t.customer, (t.issued_at - T0) // H) for t in run.triggers if t.status == "issued"] == [
-        ("d", 1), ("c", 2), ("b", 3), ("a", 4), ("A", 5),
-    ]  # fmt: skip
-    queued = [d.held_until for d in run.decisions if d.tries == 0 and d.held_until is not None]
-    assert queued == [T0 + 2 * H, T0 + 2 * H + 1, T0 + 2 * H + 2, T0 + 3 * H + 2]
 
 
 def test_at_most_ten_decisions_wait() -> None:
