@@ -14,11 +14,11 @@ import pytest
 
 from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedKafka, EmbeddedRegistry
+from streams.tools.embedded.rehearsal import rehearse
 from streams.tools.topics import create_topics, delete_topics
 
 PARTITIONS = 4
-# Read by Java's launcher. Brokers of tests live too briefly for the second compiler: without it a start takes four
-# seconds of CPU instead of seven.
+# Read by Java's launcher. Brokers of tests live too briefly for the second compiler.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, part in enumerate(LONGEST_FIRST) if part in path), len(LONGEST_FIRST))
 
     items.sort(key=rank)
+    if any("/integration/" in item.path.as_posix() for item in items):
+        rehearse()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -105,6 +105,14 @@ def test_data_outlive_a_restart_and_a_kill(tmp_path: Path) -> None:
         assert consume(address) == [b"a", b"b", b"c"]
 
 
+@pytest.mark.parametrize("content", [b"", b"no cache of classes" * 1000])
+def test_a_damaged_class_cache_is_left_aside(tmp_path: Path, content: bytes) -> None:
+    damaged = tmp_path / "damaged.aot"
+    damaged.write_bytes(content)
+    with EmbeddedKafka(tmp_path / "data", java_options=[f"-XX:AOTCache={damaged}"]) as kafka:
+        create_topic(kafka.bootstrap)
+
+
 def test_one_broker_for_a_folder_and_a_port(tmp_path: Path) -> None:
     with EmbeddedKafka(tmp_path / "data") as kafka:
         with pytest.raises(EmbeddedError, match="already runs on") as caught:

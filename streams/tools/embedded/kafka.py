@@ -14,13 +14,14 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from streams.tools.embedded.artifacts import Progress, fetch, java
 from streams.tools.embedded.errors import EmbeddedError
+from streams.tools.embedded.fast_start import options
 from streams.tools.embedded.process import Process, free_port, port_answers, port_is_free
 
 READY_S: Final = 90.0
@@ -71,7 +72,8 @@ class EmbeddedKafka:
     """Use as a context manager, or ``start`` and ``stop`` by hand.
 
     ``data`` is created if need be and keeps topics and records between starts. ``port`` 0 takes a free port the first
-    time and the same one from then on, if it is still free. ``properties`` are further server settings.
+    time and the same one from then on, if it is still free. ``properties`` are further settings of the server,
+    ``java_options`` of Java.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class EmbeddedKafka:
         port: int = 0,
         *,
         properties: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
         self.data = data.resolve()
@@ -87,6 +90,7 @@ class EmbeddedKafka:
         self.port = port
         self._controller_port = 0
         self._properties = dict(properties or {})
+        self._java_options = java_options
         self._progress = progress
         self._process = Process("Kafka", self.data / "kafka.log")
         self._lock: int | None = None
@@ -130,11 +134,14 @@ class EmbeddedKafka:
             self._choose_ports()
             classpath = os.pathsep.join(map(str, jars))
             self._write_properties()
-            self._format(java_path, classpath)
+            faster = options("kafka", java_path, jars)
+            self._format([str(java_path), *faster, "-XX:TieredStopAtLevel=1", *JVM, "-cp", classpath])
             self._process.start(
                 [
                     str(java_path),
+                    *faster,
                     *JVM,
+                    *self._java_options,
                     "-cp",
                     classpath,
                     "kafka.Kafka",
@@ -251,7 +258,7 @@ class EmbeddedKafka:
         self._properties_file.write_text(text, encoding="utf-8")
         (self.data / "ports.json").write_text(json.dumps({"port": self.port}), encoding="utf-8")
 
-    def _format(self, java_path: Path, classpath: str) -> None:
+    def _format(self, java_command: list[str]) -> None:
         if (self._logs / "meta.properties").exists():
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -259,11 +266,7 @@ class EmbeddedKafka:
         cluster = "k" + cluster[1:]
         done = subprocess.run(  # noqa: S603 - the command is built here
             [
-                str(java_path),
-                "-XX:TieredStopAtLevel=1",
-                *JVM,
-                "-cp",
-                classpath,
+                *java_command,
                 "kafka.tools.StorageTool",
                 "format",
                 "-t",

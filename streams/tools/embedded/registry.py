@@ -7,23 +7,37 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from streams.tools.embedded.artifacts import Progress, java, unpack
+from streams.tools.embedded.fast_start import options
 from streams.tools.embedded.process import Process, free_port
 
 READY_S: Final = 120.0
 API: Final = "/apis/ccompat/v7"
 
 
-class EmbeddedRegistry:
-    """Use as a context manager, or ``start`` and ``stop`` by hand. What was registered ends with the process."""
+def runner(progress: Progress | None = None) -> Path:
+    """The jar that is run; the others lie beside it."""
+    (jar,) = unpack("registry", progress).glob("apicurio-registry-app-*-runner.jar")
+    return jar
 
-    def __init__(self, folder: Path, port: int = 0, *, progress: Progress | None = None) -> None:
+
+class EmbeddedRegistry:
+    """Use as a context manager, or ``start`` and ``stop`` by hand. What was registered ends with the process.
+
+    ``java_options`` are further ones of Java.
+    """
+
+    def __init__(
+        self, folder: Path, port: int = 0, *, java_options: Sequence[str] = (), progress: Progress | None = None
+    ) -> None:
         self._folder = folder.resolve()
         self.port = port
+        self._java_options = java_options
         self._progress = progress
         self._process = Process("The schema registry", self._folder / "registry.log")
 
@@ -51,21 +65,22 @@ class EmbeddedRegistry:
         if self.running:
             return
         java_path = java()
-        home = unpack("registry", self._progress)
-        (runner,) = home.glob("apicurio-registry-app-*-runner.jar")
+        jar = runner(self._progress)
         self._folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         self._process.start(
             [
                 str(java_path),
+                *options("registry", java_path, [jar]),
                 "-Xmx384m",
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
                 "-XX:+ExitOnOutOfMemoryError",
                 "-Dquarkus.http.host=127.0.0.1",
                 f"-Dquarkus.http.port={self.port}",
+                *self._java_options,
                 "-jar",
-                str(runner),
+                str(jar),
             ]
         )
         self._process.wait_until(self._answers, READY_S)
