@@ -257,7 +257,7 @@ class HttpSettings:
     """Where /metrics, /livez and /readyz answer."""
 
     host: str = text("127.0.0.1", "Address to listen on; 0.0.0.0 to be reached from other machines.")
-    port: int = port(9108, "Port; worker N of `--processes` takes this one + N.")
+    port: int = port(9108, "Port of /metrics, /livez and /readyz; with `--processes` of all workers together.")
 
     def faults(self) -> list[str]:
         return []

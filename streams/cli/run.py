@@ -31,6 +31,7 @@ def run(
     application: App = None,
     index: Annotated[int, typer.Option(hidden=True, help="Which of --processes this is.")] = 0,
     parent: Annotated[int | None, typer.Option(hidden=True, help="Process without which this one ends.")] = None,
+    door: Annotated[int | None, typer.Option(hidden=True, help="Socket on which the parent asks.")] = None,
 ) -> None:
     """Run the worker until SIGTERM or Ctrl-C: touchpoints in, triggers out.
 
@@ -54,12 +55,18 @@ def run(
     if processes == 1:
         from streams.worker.run import run_worker
 
-        raise typer.Exit(run_worker(loaded, index=index, definitions=files, parent=parent))
+        raise typer.Exit(run_worker(loaded, index=index, definitions=files, parent=parent, door=door))
 
+    from streams.worker.front import Front
     from streams.worker.logs import configure
+    from streams.worker.outcomes import Refused
     from streams.worker.supervisor import Supervisor, command
 
     configure(loaded, loaded.instance or "supervisor")
+    try:
+        front = Front(loaded.http.host, loaded.http.port, processes)
+    except Refused as refusal:
+        fail(str(refusal), 78)
     passed: list[str] = []
     for name, value in (("--bootstrap", bootstrap), ("--prefix", prefix), ("--app", application)):
         passed += [name, value] if value is not None else []
@@ -69,8 +76,14 @@ def run(
     environment = {**os.environ, **({FILE: str(settings)} if settings else {})}
 
     def spawn(number: int) -> subprocess.Popen[bytes]:
-        arguments = [*passed, "--index", str(number), "--parent", str(os.getpid())]
+        door = front.door(number)
+        arguments = [*passed, "--index", str(number), "--parent", str(os.getpid()), "--door", str(door)]
         # A session of its own: Ctrl-C reaches the parent only, which passes it on.
-        return subprocess.Popen(command(arguments, sys.executable), env=environment, start_new_session=True)  # noqa: S603 - our own command
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command(arguments, sys.executable), env=environment, start_new_session=True, pass_fds=[door]
+        )
 
-    raise typer.Exit(Supervisor(loaded, processes, spawn).run())
+    front.start()
+    status = Supervisor(loaded, processes, spawn, front).run()
+    front.stop()
+    raise typer.Exit(status)

@@ -6,7 +6,7 @@ Owns the translation from the engine's outputs to messages and the tally for the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,10 +63,12 @@ class Batch:
 class BatchBuilder:
     """Collects what several steps of the engine said; ``close`` makes it immutable."""
 
-    def __init__(self, codec: OutputCodec, topics: Topics, partition: int) -> None:
+    def __init__(self, codec: OutputCodec, topics: Topics, partition: int, journeys: Container[str] = ()) -> None:
         self._codec = codec
         self._topics = topics
         self._partition = partition
+        self._journeys = journeys
+        """Names that may become labels. What satisfaction is about, a touchpoint says freely."""
         self._messages: list[Message] = []
         self._customers: dict[str, Customer | None] = {}
         self.tally = Tally()
@@ -80,6 +82,8 @@ class BatchBuilder:
         for signal in outputs.signals:
             self._add(topics.signals, codec.signal(signal))
             journey = signal.journey or ""
+            if journey not in self._journeys:
+                journey = ""
             tally.signals[signal.kind, journey] += 1
             if signal.kind in ("stage_entered", "stage_left"):
                 tally.stages[journey, signal.stage or "", signal.kind.removeprefix("stage_")] += 1

@@ -1,33 +1,72 @@
 """/metrics, /livez and /readyz on one port, from a thread of its own: they answer also when the event loop does not.
 
-Owns the server; what is live and ready is decided by the shell.
+Owns the server; what is live and ready is decided by the shell, or by the front of several workers.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from streams.worker.merged import answer
 from streams.worker.outcomes import Refused
 
 Judgement = Callable[[], str | None]
 """None: all is well; otherwise why not, in words."""
+ASKED: Final = "/asked"
+"""Where a worker answers its parent, with all of the three in one."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked has gone meanwhile: no news."""
 
 
 class HealthServer:
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, live: Judgement, ready: Judgement) -> None:
-        handler = _handler(registry, {"/livez": live, "/readyz": ready})
-        try:
-            self._server = ThreadingHTTPServer((host, port), handler)
-        except OSError as error:
-            raise Refused(
-                f"{host}:{port} cannot be listened on ({error}). Set JOURNEY_HTTP_PORT to a free port, or 0 for any."
-            ) from error
-        self._server.daemon_threads = True
+    """``inherited``: a socket that listens already, on which the worker's parent asks, instead of host and port.
+    ``before``: called before each answer to /metrics."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        live: Judgement,
+        ready: Judgement,
+        *,
+        inherited: int | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        def metrics() -> bytes:
+            if before is not None:
+                before()
+            return generate_latest(registry)
+
+        pages: dict[str, tuple[Callable[[], bytes], str]] = {"/metrics": (metrics, CONTENT_TYPE_LATEST)}
+        if inherited is not None:
+            pages[ASKED] = (lambda: answer(registry, live(), ready()), "application/msgpack")
+        handler = _handler(pages, {"/livez": live, "/readyz": ready})
+        if inherited is not None:
+            self._server = _Server(("", 0), handler, bind_and_activate=False)
+            self._server.socket.close()
+            self._server.socket = socket.socket(fileno=inherited)
+            self._server.server_address = self._server.socket.getsockname()
+        else:
+            try:
+                self._server = _Server((host, port), handler)
+            except OSError as error:
+                raise Refused(
+                    f"{host}:{port} cannot be listened on ({error}). Set JOURNEY_HTTP_PORT to a free port, or 0 for "
+                    "any."
+                ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property
@@ -42,14 +81,17 @@ class HealthServer:
         self._server.server_close()
 
 
-def _handler(registry: CollectorRegistry, judgements: dict[str, Judgement]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    pages: dict[str, tuple[Callable[[], bytes], str]], judgements: dict[str, Judgement]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            if path == "/metrics":
-                self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+            if path in pages:
+                make, kind = pages[path]
+                self._answer(200, make(), kind)
             elif path in judgements:
                 why = judgements[path]()
                 self._answer(200 if why is None else 503, (why or "ok").encode() + b"\n", "text/plain; charset=utf-8")

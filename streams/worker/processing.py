@@ -48,6 +48,8 @@ class Processing:
         """Mean size of a profile in the changelog, as it was restored or last written."""
         self._sequence = begins.sequence
         self._topic_id = begins.topic_id
+        self._journeys = {journey.name for journey in engine.definition.journeys}
+        """Of the definition in force and of those before it, whose instances a new one ends."""
         self._served: list[tuple[str, str]] = []
         self._served_by: Definition | None = None
         self._start_issuing_at = begins.start_issuing_at
@@ -55,7 +57,7 @@ class Processing:
         self._window = DeadLetterWindow(letters.limit, letters.window_records)
 
     def builder(self) -> BatchBuilder:
-        return BatchBuilder(self._rt.outputs, self._topics, self._number)
+        return BatchBuilder(self._rt.outputs, self._topics, self._number, self._journeys)
 
     def close(self, builder: BatchBuilder) -> Batch:
         engine = self.engine
@@ -173,6 +175,7 @@ class Processing:
     def adopt(self, definition: Definition, now_ms: int) -> Batch:
         builder = self.builder()
         outputs = self.engine.adopt(definition, now_ms)
+        self._journeys.update(journey.name for journey in definition.journeys)
         builder.journal(self.offset, "definition", {"number": definition.number})
         self._say(outputs, self.offset, builder)
         return self.close(builder)

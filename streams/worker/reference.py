@@ -1,24 +1,22 @@
-"""The tables of docs/operations.md, made from what the worker reads and counts: settings and metrics.
+"""The tables of docs/operations.md and docs/metrics.md, made from what the worker reads and counts.
 
-Owns the parts of that page between its markers. ``python -m streams.worker.reference docs/operations.md`` writes them
-again; a test fails while the page differs.
+Owns the parts of those pages between their markers. ``python -m streams.worker.reference docs/operations.md
+docs/metrics.md`` writes them again; a test fails while a page differs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from prometheus_client.metrics import MetricWrapperBase
-
 from streams.contracts import reference
 from streams.contracts.reference import table
-from streams.learner.process.metrics import LearnerMetrics
 from streams.settings import ENVIRONMENT, Settings
 from streams.settings_source import reference as settings_reference
-from streams.worker.metrics import Metrics
+from streams.worker.metric import PREFIX, Side
+from streams.worker.metric_catalogue import ABSENT, side
 
 MODULE: Final = "streams.worker.reference"
 
@@ -31,40 +29,42 @@ def settings() -> str:
     return table(("variable", "expected", "default", "meaning"), rows)
 
 
-def metrics() -> str:
-    return _metrics(vars(Metrics()))
+def metrics(of: Side) -> str:
+    rows = [
+        (
+            f"`{metric.full_name}`",
+            metric.kind,
+            metric.unit,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.meaning,
+            metric.wrong,
+        )
+        for metric in side(of)
+    ]
+    return table(("metric", "type", "unit", "labels", "meaning", "when it looks wrong"), rows)
 
 
-def learner_metrics() -> str:
-    """Those that the learner has beside the worker's."""
-    shared = vars(Metrics())
-    return _metrics({name: one for name, one in vars(LearnerMetrics()).items() if name not in shared})
+def absent() -> str:
+    return table(("metric", "why there is none"), [(f"`{PREFIX}{name}`", why) for name, why in ABSENT.items()])
 
 
-def _metrics(collectors: Mapping[str, object]) -> str:
-    rows = []
-    for collector in collectors.values():
-        if not isinstance(collector, MetricWrapperBase):
-            continue
-        (family,) = collector.describe()
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # the library tells them no other way
-        rows.append((f"`{name}`", family.type, labels, family.documentation))
-    return table(("metric", "type", "labels", "meaning, and what to do"), sorted(rows))
-
-
-SECTIONS: Final[dict[str, Callable[[], str]]] = {
-    "settings": settings,
-    "metrics": metrics,
-    "learner metrics": learner_metrics,
+PAGES: Final[dict[str, dict[str, Callable[[], str]]]] = {
+    "operations.md": {"settings": settings},
+    "metrics.md": {
+        "metrics": lambda: metrics("worker"),
+        "learner metrics": lambda: metrics("learner"),
+        "supervisor metrics": lambda: metrics("supervisor"),
+        "absent metrics": absent,
+    },
 }
+"""Name of a page -> its parts."""
 
 
-def rewritten(page: str) -> str:
-    """The page with every marked part made anew."""
-    return reference.rewritten(page, SECTIONS, MODULE)
+def rewritten(name: str, page: str) -> str:
+    """The page of that name with every marked part made anew. Raises ``KeyError`` for a page that has none."""
+    return reference.rewritten(page, PAGES[name], MODULE)
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(rewritten(path.name, path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -84,6 +84,8 @@ class Side:
     """What may take a while before the group is joined; in a thread. Raises ``Refused``."""
     follows_models: bool
     make_engine: MakeEngine = Engine
+    door: int | None = None
+    """Descriptor of a socket that the parent of several workers has made: it is answered on instead of ``port``."""
 
 
 def run_worker(
@@ -93,10 +95,11 @@ def run_worker(
     definitions: Sequence[Path] = (),
     make_engine: MakeEngine = Engine,
     parent: int | None = None,
+    door: int | None = None,
 ) -> int:
     """Runs until SIGTERM or SIGINT or until it must not go on; the exit status. Call it from the main thread.
 
-    ``parent``: a process without which this one ends as if it were asked to.
+    ``parent``: a process without which this one ends as if it were asked to. ``door``: as ``Side`` has it.
     """
     topics = Topics(app=settings.app, prefix=settings.prefix)
     side = Side(
@@ -106,6 +109,7 @@ def run_worker(
         prepare=lambda: _prepare(settings, topics, definitions),
         follows_models=True,
         make_engine=make_engine,
+        door=door,
     )
     return run_process(settings, side, instance=settings.instance_id(index), parent=parent)
 
@@ -134,9 +138,12 @@ async def _run(settings: Settings, side: Side, instance: str) -> int:
         log.info("%s=%s", name, value)
     topics = Topics(app=settings.app, prefix=settings.prefix)
     shell, metrics = Shell(settings), side.metrics
-    health = HealthServer(settings.http.host, side.port, metrics.registry, shell.not_live, shell.not_ready)
+    health = HealthServer(
+        settings.http.host, side.port, metrics.registry, shell.not_live, shell.not_ready, inherited=side.door
+    )
     health.start()
-    log.info("http://%s:%d has /metrics, /livez and /readyz", settings.http.host, health.port)
+    if side.door is None:
+        log.info("http://%s:%d has /metrics, /livez and /readyz", settings.http.host, health.port)
     preparing = asyncio.ensure_future(asyncio.to_thread(side.prepare))
     await asyncio.wait([preparing, asyncio.ensure_future(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not preparing.done():

@@ -1,4 +1,7 @@
-"""``journey run --processes N``: a parent that starts N workers, starts the dead ones again and passes signals on."""
+"""``journey run --processes N``: a parent that starts N workers, starts the dead ones again and passes signals on.
+
+Its ``Front`` answers for all of them on one port; this module tells it who lives.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from streams.settings import Settings
+from streams.worker.front import Front
 from streams.worker.outcomes import EXIT_REFUSED
 
 log = logging.getLogger(__name__)
@@ -38,9 +42,10 @@ class Child:
 class Supervisor:
     """The parent. ``spawn(index)`` starts worker ``index`` as a process of its own."""
 
-    def __init__(self, settings: Settings, processes: int, spawn: Spawn) -> None:
+    def __init__(self, settings: Settings, processes: int, spawn: Spawn, front: Front | None = None) -> None:
         self._settings = settings
         self._spawn = spawn
+        self._front = front
         self.children = [Child(index) for index in range(processes)]
         self._stop = threading.Event()
         self._signal = signal.SIGTERM
@@ -55,6 +60,8 @@ class Supervisor:
             now = time.monotonic()
             for child in self.children:
                 self._tend(child, now)
+            if self._front is not None:
+                self._front.tended()
             if all(child.process is None for child in self.children) and (self._stop.is_set() or self._all_done()):
                 return EXIT_REFUSED if self._refused else 0
             if self._stop.is_set() and kill_at is None:
@@ -81,11 +88,15 @@ class Supervisor:
             if not self._stop.is_set() and not child.done and now >= child.start_at:
                 child.process = self._spawn(child.index)
                 child.started_at = now
+                if self._front is not None:
+                    self._front.started(child.index, child.process.pid)
             return
         status = child.process.poll()
         if status is None:
             return
         child.process = None
+        if self._front is not None:
+            self._front.ended(child.index)
         if self._stop.is_set():
             return
         if status == EXIT_REFUSED:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from prometheus_client.metrics import MetricWrapperBase
 from ruamel.yaml import YAML
 
-from streams.learner.process.metrics import LearnerMetrics
+from streams.worker.metric_catalogue import CATALOGUE
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -42,20 +41,10 @@ def read_yaml(path: Path) -> Any:
 
 
 def series() -> dict[str, frozenset[str]]:
-    """Every series that a worker or a learner may have -> its labels; histograms as their three."""
+    """Every series that a process may have -> its labels; histograms as their three."""
     found = dict(FOREIGN)
-    for collector in vars(LearnerMetrics()).values():
-        if not isinstance(collector, MetricWrapperBase):
-            continue
-        (family,) = collector.describe()
-        labels = frozenset(collector._labelnames)
-        if family.type == "counter":
-            found[f"{family.name}_total"] = labels
-        elif family.type == "histogram":
-            found[f"{family.name}_bucket"] = labels | {"le"}
-            found[f"{family.name}_sum"] = found[f"{family.name}_count"] = labels
-        else:
-            found[family.name] = labels
+    for metric in CATALOGUE.values():
+        found |= metric.series
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from streams.worker.metrics import LATENCY_S
+from streams.worker.metric_catalogue import LATENCY_S
 from tests.deploy.queries import DEPLOY, ROOT, faults, names, promtool, read_yaml, recorded, series
 
 PROMETHEUS: Final = DEPLOY / "prometheus"

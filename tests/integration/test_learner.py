@@ -29,6 +29,7 @@ from streams.learner.school import School
 from streams.settings import Settings, load
 from streams.worker import marker as markers
 from streams.worker.definitions_topic import publish
+from streams.worker.metric_catalogue import side
 from streams.worker.processing import version_of
 from tests.conftest import Kafka
 from tests.integration.chaos.verdict import compare
@@ -160,6 +161,7 @@ def test_labels_mature_models_are_learned_and_adopted_and_a_replay_finds_the_sam
     total = len(examples_of(kafka.bootstrap, topics))
     until(lambda: learner.total("journey_examples_learned_total") == total, 60, "all is learned", [again, learner])
     assert learner.metrics()["journey_model_auc", (("model", "logistic"), ("risk", RISK))] > 0.55
+    assert learner.names() == {metric.full_name: metric.kind for metric in side("worker", "learner")}
     assert (again.end(), learner.end()) == (0, 0)
 
     examples = examples_of(kafka.bootstrap, topics)

@@ -196,7 +196,7 @@ def test_the_commands_of_a_deployment(kafka: Any, folder: Path, environment: dic
         for command in (WORKERS, LEARNER)
     ]
     try:
-        wait_for(lambda: _ready(port) and _ready(port + 1), "both workers")
+        wait_for(lambda: _ready(port), "both workers")
         wait_for(lambda: _ready(learner_port), "the learner")
         run("journey emit 'Product Added' 'Checkout Started' 'Order Completed' --customer ada", folder, environment)
         run("journey tail signals --customer ada --from-beginning --count 3", folder, environment)

@@ -96,6 +96,11 @@ class Worker:
             for sample in family.samples
         }
 
+    def names(self) -> dict[str, str]:
+        """The project's metrics that it serves -> their types."""
+        _, text = self.get("/metrics")
+        return dict(line.split(" ")[2:] for line in text.splitlines() if line.startswith("# TYPE journey_"))
+
     def total(self, name: str) -> float:
         return sum(value for (found, _), value in self.metrics().items() if found == name)
 
