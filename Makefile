@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench proof accelerate install clean
+.PHONY: demo test lint bench proof accelerate image-steps sbom install clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,14 @@ accelerate: $(VENV)/installed-dev
 	@$(PYTEST) -o pythonpath="build/accelerated-tried ." tests/unit/engine tests/properties \
 		--deselect tests/unit/engine/test_clicks_rage.py::test_each_preset_states_its_bounds_and_their_source
 	@mkdir -p dist && cp $(ACCELERATED)/*.whl dist/ && ls dist/*.whl
+
+# What the Dockerfile builds, twice and compared, its bill of materials, and `journey --help` from it. Some minutes.
+image-steps: $(VENV)/installed-dev
+	@$(BIN)/python -m deploy.image.steps
+
+# The bill of materials of the image (CycloneDX), as its tool writes it, in dist.
+sbom: image-steps
+	@mkdir -p dist && cp build/image/opt/sbom/journey.cdx.json dist/ && ls dist/journey.cdx.json
 
 install: $(VENV)/installed
 

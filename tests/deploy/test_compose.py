@@ -1,17 +1,16 @@
-"""docker-compose.yml and Dockerfile, as far as they can be held to something without an engine that runs them.
+"""docker-compose.yml and its override with locks, as far as files can be held to something without running them.
 
 The Compose specification's schema, the settings and commands that there are, the files that are mounted, and the rules
-of the house: nobody is root, nothing is published beyond loopback, everything has a limit. The wheel is built from
-nothing but what the Dockerfile copies.
+of the house: nobody is root, nothing is published beyond loopback, everything has a limit, secrets are files. The same
+services as processes are in ``test_topology.py``, the image in ``test_image.py``.
 """
 
 from __future__ import annotations
 
-import fnmatch
+import functools
 import importlib.metadata
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,16 +21,20 @@ import pytest
 
 from deploy.grafana.dashboards import FOLDER
 from streams.cli import COMMANDS
+from streams.contracts.access import ROLES
 from streams.settings import ENVIRONMENT, Settings
 from streams.settings_source import milliseconds, reference
+from streams.tools.topology import wanted
+from tests.deploy.merged import HARDENED, PLAIN, bare, compose, read
 from tests.deploy.queries import DEPLOY, ROOT, read_yaml
 
-COMPOSE: Final[dict[str, Any]] = read_yaml(ROOT / "docker-compose.yml")
-SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
-OURS: Final = {name: service for name, service in SERVICES.items() if "build" in service}
-WORKERS: Final = {name: service for name, service in OURS.items() if service["command"] == ["run"]}
-DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+FORMS: Final = {"plain": compose(*PLAIN), "hardened": compose(*HARDENED)}
+SERVICES: Final = {
+    (form, name): service for form, found in FORMS.items() for name, service in found["services"].items()
+}
+OURS: Final = {which: service for which, service in SERVICES.items() if "build" in service}
 SETTINGS: Final = {name for name, *_ in reference(Settings, ENVIRONMENT)}
+LEARNERS: Final = {which: service for which, service in OURS.items() if service["command"][0] in ("run", "learn")}
 
 
 def specification() -> dict[str, Any]:
@@ -46,22 +49,30 @@ def violations(compose: dict[str, Any]) -> list[str]:
     return [error.message for error in jsonschema.Draft7Validator(specification()).iter_errors(compose)]
 
 
-def test_it_is_what_the_compose_specification_allows() -> None:
-    assert violations(COMPOSE) == []
-    wrong = {**COMPOSE, "services": {**SERVICES, "kafka": {**SERVICES["kafka"], "restrat": "always"}}}
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_what_the_compose_specification_allows(form: str) -> None:
+    found = FORMS[form]
+    assert violations(found) == []
+    wrong = {**found, "services": {**found["services"], "kafka": {**found["services"]["kafka"], "restrat": "always"}}}
     assert len(violations(wrong)) == 1
 
 
-def test_the_services_are_those_of_a_deployment() -> None:
-    assert len(WORKERS) == 2
-    assert {"kafka", "registry", "learner", "prometheus", "grafana", "simulator"} <= set(SERVICES)
-    names = [service["environment"]["JOURNEY_INSTANCE"] for service in (*WORKERS.values(), SERVICES["learner"])]
+def test_the_override_alone_is_what_the_specification_allows() -> None:
+    assert violations(bare(read(HARDENED[-1]))) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_services_are_those_of_a_deployment(form: str) -> None:
+    services = FORMS[form]["services"]
+    assert {"kafka", "registry", "learner", "prometheus", "grafana", "simulator"} <= set(services)
+    assert [name for name, service in services.items() if service.get("command") == ["run"]] == ["worker-1", "worker-2"]
+    names = [services[name]["environment"]["JOURNEY_INSTANCE"] for name in ("worker-1", "worker-2", "learner")]
     assert len(set(names)) == 3
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_bounded_and_has_no_more_rights_than_it_needs(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize(("form", "name"), SERVICES)
+def test_a_service_is_bounded_and_has_no_more_rights_than_it_needs(form: str, name: str) -> None:
+    service = SERVICES[form, name]
     limits = service["deploy"]["resources"]["limits"]
     assert float(limits["cpus"]) > 0
     assert re.fullmatch(r"\d+[mg]", limits["memory"])
@@ -72,23 +83,23 @@ def test_a_service_is_bounded_and_has_no_more_rights_than_it_needs(name: str) ->
     assert "privileged" not in service
     assert service["logging"]["options"]["max-size"]
     tag = service["image"].partition(":")[2]
-    assert name in OURS or (re.search(r"\d+\.\d+", tag) and "latest" not in tag)
+    assert (form, name) in OURS or (re.search(r"\d+\.\d+", tag) and "latest" not in tag)
     for port in service.get("ports", ()):
         assert port.startswith("127.0.0.1:")
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_own_write_to_nothing_but_tmp(name: str) -> None:
-    service = OURS[name]
+@pytest.mark.parametrize(("form", "name"), OURS)
+def test_our_own_write_to_nothing_but_tmp(form: str, name: str) -> None:
+    service = OURS[form, name]
     assert service["read_only"] is True
     assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]
     assert all(mount.endswith(":ro") for mount in service.get("volumes", ()))
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_what_is_waited_for_can_come_to_pass(name: str) -> None:
-    for other, how in SERVICES[name].get("depends_on", {}).items():
-        awaited = SERVICES[other]
+@pytest.mark.parametrize(("form", "name"), SERVICES)
+def test_what_is_waited_for_can_come_to_pass(form: str, name: str) -> None:
+    for other, how in SERVICES[form, name].get("depends_on", {}).items():
+        awaited = SERVICES[form, other]
         if how["condition"] == "service_healthy":
             assert awaited["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
         else:
@@ -96,61 +107,113 @@ def test_what_is_waited_for_can_come_to_pass(name: str) -> None:
             assert awaited["restart"] == "no"
 
 
-def test_the_order_has_no_circle() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_the_order_has_no_circle(form: str) -> None:
+    services = FORMS[form]["services"]
     seen: list[str] = []
-    while len(seen) < len(SERVICES):
-        ready = [n for n, s in SERVICES.items() if n not in seen and set(s.get("depends_on", ())) <= set(seen)]
+    while len(seen) < len(services):
+        ready = [n for n, s in services.items() if n not in seen and set(s.get("depends_on", ())) <= set(seen)]
         assert ready
         seen += ready
     assert seen.index("topics") < seen.index("definitions") < seen.index("worker-1") < seen.index("simulator")
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_commands_options_and_settings_are_those_that_there_are(name: str) -> None:
-    command, environment = OURS[name]["command"], OURS[name].get("environment", {})
-    assert command[0] in COMMANDS
-    help_ = subprocess.run(
-        [sys.executable, "-m", "streams", *[word for word in command[:2] if not word.startswith("-")], "--help"],
+@functools.cache
+def help_of(*words: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "streams", *words, "--help"],
         capture_output=True, text=True, check=True, env={"COLUMNS": "200", "PATH": ""},
     ).stdout  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "name"), OURS)
+def test_commands_options_and_settings_are_those_that_there_are(form: str, name: str) -> None:
+    service, kafka = OURS[form, name], SERVICES[form, "kafka"]
+    command, environment = service["command"], service.get("environment", {})
+    assert command[0] in COMMANDS
+    options = help_of(*[word for word in command[:2] if not word.startswith("-")])
     for option in (word for word in command if word.startswith("--")):
-        assert option in help_
+        assert option in options
     for variable in environment:
         assert variable.removesuffix("_FILE") in SETTINGS
-    assert environment["JOURNEY_KAFKA_BOOTSTRAP"] in (
-        address.rpartition("//")[2]
-        for address in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
-    )
+    listeners = (DEPLOY / "compose" / "kafka" / "server.properties").read_text(encoding="utf-8")
+    advertised = kafka["environment"].get("KAFKA_ADVERTISED_LISTENERS") or listeners
+    assert f"INSIDE://{environment['JOURNEY_KAFKA_BOOTSTRAP']}" in advertised
 
 
-def test_workers_and_learner_are_given_time_to_end() -> None:
-    for service in (*WORKERS.values(), SERVICES["learner"]):
-        assert milliseconds(service["stop_grace_period"]) >= Settings().drain_within_ms + 15_000
+@pytest.mark.parametrize(("form", "name"), LEARNERS)
+def test_workers_and_learner_are_given_time_to_end(form: str, name: str) -> None:
+    assert milliseconds(LEARNERS[form, name]["stop_grace_period"]) >= Settings().drain_within_ms + 15_000
 
 
-def test_secrets_are_files_and_workers_and_learner_share_the_key() -> None:
-    for service in (*WORKERS.values(), SERVICES["learner"]):
-        assert service["secrets"] == ["learner_key"]
-        assert service["environment"]["JOURNEY_LEARNER_KEY_FILE"] == "/run/secrets/learner_key"
-    assert COMPOSE["secrets"] == {"learner_key": {"file": "./learner.key"}}
-    assert "learner.key" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+@pytest.mark.parametrize(("form", "name"), SERVICES)
+def test_secrets_are_files_that_the_service_is_given(form: str, name: str) -> None:
+    service = SERVICES[form, name]
+    given = set(service.get("secrets", ()))
+    assert given <= set(FORMS[form]["secrets"])
+    environment = {key: str(value) for key, value in service.get("environment", {}).items()}
+    assert not [key for key in environment if key.endswith("PASSWORD")]
+    named = {Path(value).name for value in environment.values() if value.startswith("/run/secrets/")}
+    assert named <= given
+    if (form, name) in OURS:
+        assert given == named
 
 
-def test_what_is_mounted_is_there() -> None:
-    for service in SERVICES.values():
+@pytest.mark.parametrize(("form", "key"), [("plain", "learner_key"), ("hardened", "learner.key")])
+def test_workers_and_learner_share_the_key_that_git_does_not_see(form: str, key: str) -> None:
+    for (which, _), service in LEARNERS.items():
+        if which == form:
+            assert service["environment"]["JOURNEY_LEARNER_KEY_FILE"] == f"/run/secrets/{key}"
+    file = FORMS[form]["secrets"][key]["file"]
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    assert Path(file).name in ignored or f"{Path(file).parent}/" in ignored
+
+
+def test_with_locks_every_client_of_kafka_is_encrypted_and_somebody_of_its_own_role() -> None:
+    users = {}
+    for (form, name), service in OURS.items():
+        if form == "plain":
+            continue
+        environment = service["environment"]
+        user = users[name] = environment["JOURNEY_KAFKA_SASL_USERNAME"]
+        assert environment["JOURNEY_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+        assert environment["JOURNEY_KAFKA_SASL_PASSWORD_FILE"] == f"/run/secrets/{user}.password"
+        assert environment["JOURNEY_REGISTRY_URL"].startswith("https://registry-door:")
+        assert [secret for secret in service["secrets"] if secret.endswith(".password")] == [f"{user}.password"]
+    assert users == {
+        "topics": "admin", "definitions": "operator", "worker-1": "worker", "worker-2": "worker",
+        "learner": "learner", "simulator": "producer",
+    }  # fmt: skip
+    found = wanted.read(DEPLOY / "compose" / "topics.yaml", {})
+    assert found.faults() == []
+    assert found.principals == {role: [role] for role in ROLES}
+    # The registry has no lock of its own: nobody but its door is on its network, and Kafka, which it needs.
+    near = {name for name, service in FORMS["hardened"]["services"].items() if "registry" in service["networks"]}
+    assert near == {"registry", "registry-door", "kafka"}
+    assert FORMS["hardened"]["networks"]["registry"] == {"internal": True}
+    assert FORMS["hardened"]["services"]["registry"]["networks"] == ["registry"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_mounted_is_there(form: str) -> None:
+    for service in FORMS[form]["services"].values():
         for mount in service.get("volumes", ()):
             source = mount.partition(":")[0]
             if source.startswith("."):
-                assert (ROOT / source).is_dir(), source
+                assert (ROOT / source).exists(), source
             else:
-                assert source == "/" or source in COMPOSE["volumes"], source
-    mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
+                assert source == "/" or source in FORMS[form]["volumes"], source
+
+
+def test_dashboards_and_definitions_lie_where_they_are_looked_for() -> None:
+    grafana = SERVICES["plain", "grafana"]
+    mounts = dict(mount.split(":")[:2] for mount in grafana["volumes"])
     assert ROOT / next(iter(mounts)) == DEPLOY / "grafana" / "provisioning"
     (provider,) = read_yaml(DEPLOY / "grafana" / "provisioning" / "dashboards" / "journey.yml")["providers"]
     assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
-    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (FOLDER / Path(home).name).is_file()
-    files = [Path(word) for word in SERVICES["definitions"]["command"] if word.endswith(".yaml")]
+    files = [Path(word) for word in SERVICES["plain", "definitions"]["command"] if word.endswith(".yaml")]
     assert files
     assert all((ROOT / "streams/definitions/shipped" / file.name).is_file() for file in files)
 
@@ -158,48 +221,8 @@ def test_what_is_mounted_is_there() -> None:
 def test_prometheus_scrapes_the_services_where_they_listen() -> None:
     jobs = {job["job_name"]: job for job in read_yaml(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]}
     targets = {name: job["static_configs"][0]["targets"] for name, job in jobs.items()}
-    assert targets["journey-worker"] == [f"{name}:{Settings().http.port}" for name in WORKERS]
+    assert targets["journey-worker"] == [f"worker-{n}:{Settings().http.port}" for n in (1, 2)]
     assert targets["journey-learner"] == [f"learner:{Settings().learner.port}"]
-    assert all(target.partition(":")[0] in SERVICES for found in targets.values() for target in found)
+    assert all(("plain", target.partition(":")[0]) in SERVICES for found in targets.values() for target in found)
     source = read_yaml(DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml")["datasources"][0]
     assert source["url"] == "http://prometheus:9090"
-
-
-def test_the_image_is_pinned_not_root_and_checks_itself() -> None:
-    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    assert stages == ["${PYTHON}", "${PYTHON}"]
-    (base,) = re.findall(r"^ARG PYTHON=(\S+)", DOCKERFILE, re.MULTILINE)
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
-    final = DOCKERFILE.rpartition("FROM ")[2]
-    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", final, re.MULTILINE)
-    assert f":{Settings().http.port}/livez" in final
-    assert 'ENTRYPOINT ["journey"]' in final
-    for variable in re.findall(r"\b(JOURNEY_\w+)=", final):
-        assert variable in SETTINGS
-
-
-def test_the_wheel_is_built_from_what_the_image_is_given(tmp_path: Path) -> None:
-    """A file that the build needs and neither Dockerfile nor .dockerignore lets in fails here."""
-    allowed = [
-        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"
-    ]
-    source = tmp_path / "source"
-    source.mkdir()
-    copied = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--from)", line)]
-    for name in (name for names in copied for name in names):
-        assert any(fnmatch.fnmatch(name, pattern) for pattern in allowed), name
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, source / name)
-    done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "wheel")],
-        cwd=source, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (wheel,) = (tmp_path / "wheel").glob("*.whl")
-    listed = subprocess.run(
-        [sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, text=True, check=True
-    ).stdout
-    assert "streams/contracts/avro/touchpoint.avsc" in listed
-    assert "streams/definitions/shipped/shop.journey.yaml" in listed

@@ -27,6 +27,7 @@ from streams.contracts.topics import Topics
 from streams.definitions.load import load_files
 from streams.settings import ENVIRONMENT, Settings, load
 from streams.settings_source import reference
+from streams.tools.topology import wanted
 from tests.deploy.queries import DEPLOY, read_yaml
 
 HERE: Final = DEPLOY / "kubernetes"
@@ -203,15 +204,10 @@ def test_workers_are_spread_over_zones_and_machines() -> None:
     assert {one["topologyKey"] for one in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
 
 
-def partitions() -> int:
-    topics = BASE["Job", "journey-setup"]["spec"]["template"]["spec"]["initContainers"][0]["args"]
-    return int(topics[topics.index("--partitions") + 1])
-
-
 def test_keda_scales_on_the_lag_of_the_group_up_to_the_partitions() -> None:
     scaled, authentication = resources(HERE / "components" / "autoscaling")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "journey-worker"
-    assert scaled["spec"]["maxReplicaCount"] == partitions()
+    assert scaled["spec"]["maxReplicaCount"] == wanted.read(HERE / "base" / "topics.yaml", {}).partitions
     (trigger,) = scaled["spec"]["triggers"]
     assert trigger["type"] == "kafka"
     given = trigger["metadata"]

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,8 +57,18 @@ class Process:
         """Id of the process group, while it runs."""
         return self._leash.pid if self._leash is not None and self.running else None
 
-    def start(self, command: list[str], held: Sequence[int] = ()) -> None:
-        """``held``: file descriptors, for example of a lock, that stay open as long as anything of the service runs."""
+    @property
+    def status(self) -> int | None:
+        """How it ended, as a shell would say; None while it runs, or before it was started."""
+        return self._leash.poll() if self._leash is not None else None
+
+    def start(
+        self, command: list[str], held: Sequence[int] = (), *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``held``: file descriptors, for example of a lock, that stay open as long as anything of the service runs.
+
+        Without ``environment`` the command has that of this process.
+        """
         self._end(signal.SIGKILL)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(self.log.suffix + ".1"))
@@ -74,6 +84,7 @@ class Process:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     pass_fds=passed,
+                    env=environment,
                 )
         finally:
             os.close(other_end)
