@@ -145,6 +145,8 @@ class Candidate(msgspec.Struct, gc=False):
     """What P is from: name@version of the action's model, or prior."""
     signal_id: str | None = None
     """The signal that asked for it, where it is another one than the decision's."""
+    usual: float | None = None
+    """P of everyone, where ``p`` is that of this customer (of a contextual model); else None."""
 
 
 class Decision(msgspec.Struct, gc=False):
@@ -185,6 +187,8 @@ class Decision(msgspec.Struct, gc=False):
     """held: when it is decided anew."""
     tries: int = 0
     """How often it had been held before."""
+    features: dict[str, float] = {}
+    """What was known of the customer, where some P was made of it; a missing value is absent."""
 
 
 class OpenStage(msgspec.Struct, gc=False):
@@ -273,7 +277,7 @@ class Model(msgspec.Struct, gc=False):
     version: int
     signature: str
     form: str
-    """linear, river or beta."""
+    """linear, river, beta or contextual."""
     algorithm: str
     """Name of the pipeline."""
     features: list[str] = []
@@ -301,11 +305,15 @@ class Model(msgspec.Struct, gc=False):
     evaluation: dict[str, float] = {}
     definition: int = 0
     positives: float = 0.0
-    """beta: contacts that were a success,"""
+    """beta and contextual: contacts that were a success,"""
     negatives: float = 0.0
     """and those that were none."""
     paused: bool = False
-    """beta: a guardrail of the action is broken."""
+    """beta and contextual: a guardrail of the action is broken."""
+    precisions: list[float] = []
+    """contextual: how well the intercept is known, then each weight: 1 by its variance."""
+    context: str = ""
+    """contextual: digest of what the features mean."""
 
 
 class JournalLine(msgspec.Struct, gc=False):

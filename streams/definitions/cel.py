@@ -109,6 +109,25 @@ class CelExpression:
             return self._test
         return self._tester(Translator(_names(self.scope), readers).run(self.tree))
 
+    def bound_value(self, readers: Readers) -> Callable[[Any], Any]:
+        """``value`` likewise."""
+        if not self.native:
+            return self.value
+        run = Translator(_names(self.scope), readers).run(self.tree)
+        number = self.result == "double"
+
+        def value(facts: Any) -> Any:
+            try:
+                found = run(facts)
+                if number and type(found) is float and math.isfinite(found):
+                    return found
+                return self._fitting(doubles(found))
+            except EvaluationError:
+                self.errors += 1
+                return None
+
+        return value
+
     def _tester(self, run: Run) -> Callable[[Any], bool]:
         def test(facts: Any) -> bool:
             try:

@@ -46,6 +46,9 @@ class Expression(Protocol):
     def bound(self, readers: Mapping[str, Callable[[Any], object]]) -> Callable[[Any], bool]:
         """``test`` for facts that are read by these functions, one for each variable, instead of asked by name."""
 
+    def bound_value(self, readers: Mapping[str, Callable[[Any], object]]) -> Callable[[Any], Any]:
+        """``value`` likewise."""
+
     def value(self, facts: Facts) -> Any:
         """Its value as str, float, bool, list or dict; None on an evaluation error (counted)."""
 

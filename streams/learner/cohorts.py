@@ -61,6 +61,10 @@ class Cohorts:
             self._waiting = [label for label in self._waiting if label.customer < self.below]
             heapify(self._waiting)
 
+    def revalue(self, values: bytes) -> None:
+        """What waits has these features: its own meant something else."""
+        self._waiting = [label._replace(values=values) for label in self._waiting]
+
     def complete(self, until: int) -> Iterator[Label]:
         """Those whose cohort is known when labels after ``until`` come: all that ended until then."""
         while self._waiting and self._waiting[0].due <= until:

@@ -82,8 +82,8 @@ class Contender:
         """Log-odds by all that it has learned, before calibration."""
         return pipelines.log_odds(self.model, x, self._sure)
 
-    def learn(self, x: dict[str, float], label: bool, scored_at: int) -> None:
-        """Judge by a label, then learn from it."""
+    def learn(self, x: dict[str, float], label: bool, scored_at: int) -> float:
+        """Judge by a label, then learn from it. The score that was judged; NaN where none was."""
         score = self.judge(x, scored_at)
         if not isnan(score):
             self.scores.append(score)
@@ -92,6 +92,7 @@ class Contender:
         self.calibration.learn(self.odds(x), label)
         self.model.learn_one(x, label)
         self.learned += 1
+        return score
 
     def judge(self, x: dict[str, float], scored_at: int) -> float:
         """Score by the copy of then; NaN if there is none so old."""

@@ -17,6 +17,7 @@ import msgspec
 from streams.contracts.outputs import Model
 from streams.contracts.topics import MODEL_MAX_BYTES
 from streams.engine.decisions.arbitration import ActionModel
+from streams.engine.decisions.context import Context
 from streams.engine.scoring.scorer import LinearScorer, ModelRefused, Scorer
 
 BODY_MAX_BYTES: Final = MODEL_MAX_BYTES - 256 * 1024
@@ -24,7 +25,13 @@ BODY_MAX_BYTES: Final = MODEL_MAX_BYTES - 256 * 1024
 SHORTEST_KEY: Final = 16
 """Bytes of a key worth the name."""
 DOUBLES: Final = frozenset({"intercept", "slope", "shift", "base_rate", "positives", "negatives"})
-LATER: Final = {"positives": 0.0, "negatives": 0.0, "paused": False}
+LATER: Final[dict[str, object]] = {
+    "positives": 0.0,
+    "negatives": 0.0,
+    "paused": False,
+    "precisions": [],
+    "context": "",
+}
 """Fields that the contract was given later, with their defaults."""
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -85,12 +92,13 @@ def scorer_of(model: Model, key: bytes | None) -> Scorer:
             raise ModelRefused("tampered", f"{name} is not what was signed, or was signed with another key")
     if model.form == "linear":
         return LinearScorer(model)
-    if model.form == "beta":
+    if model.form in ("beta", "contextual"):
         if not (0.0 <= model.positives < 1e12 and 0.0 <= model.negatives < 1e12):
             raise ModelRefused("malformed", f"{name} counts {model.positives} successes and {model.negatives} failures")
         return ActionModel(
-            f"{model.name}@{model.version}", model.name, model.signature, model.positives, model.negatives, model.paused
-        )
+            f"{model.name}@{model.version}", model.name, model.signature, model.positives, model.negatives,
+            model.paused, context=Context(model) if model.form == "contextual" else None,
+        )  # fmt: skip
     if model.form != "river":
         raise ModelRefused("newer", f"{name} has the form {model.form!r}, which this version does not know")
     if key is None or model.mac is None:

@@ -1,6 +1,7 @@
-"""The learner of one action: contacts that were a success and those that were none, and its guardrails.
+"""The learner of one action: contacts that were a success and those that were none, by features, and its guardrails.
 
-Owns when a count becomes a snapshot, and when a guardrail is broken. A label counts when its attribution is over, not
+Owns when a count becomes a snapshot, and when a guardrail is broken; whether features say more than the count is
+``contextual.py``'s. A label counts when its attribution is over, not
 sooner: successes are known before failures (``cohorts.py``). Guardrails look at contacts as they are told; those that
 succeed are told first, so what breaks one is no haste. Deterministic, as ``learner.py`` is: the same labels in the same
 order give the same snapshots, also when it was stored and read back anywhere between two of them.
@@ -20,10 +21,11 @@ import msgspec
 from streams.contracts.outputs import Example, Model
 from streams.definitions.model import Action, Definition
 from streams.definitions.policy import Guardrails
-from streams.engine.decisions.plan import MODEL_PREFIX, signature
+from streams.engine.decisions.plan import MODEL_PREFIX, context_of, signature
 from streams.engine.scoring.scorer import ModelRefused
-from streams.learner import snapshots
+from streams.learner import frozen, snapshots
 from streams.learner.cohorts import Cohorts, Label
+from streams.learner.contextual import Contextual
 from streams.learner.learner import PATIENCE
 from streams.learner.quality import Quality
 
@@ -34,6 +36,8 @@ PUBLISH_EVERY: Final = 20
 REMEMBERED: Final = 5_000
 """Ids of the newest examples, so that one that comes twice is counted once."""
 MAC_BYTES: Final = 32
+NO_FEATURES: Final = b"\0"
+"""What a label has where the definition has no risk, and so keeps no features."""
 FEW: Final = 5
 """Fewer than this break no guardrail: the interval of one contact with one refusal begins at 0.2, and it is asked anew
 with each contact."""
@@ -60,6 +64,7 @@ class SuccessLearner:
         self._seen: dict[int, None] = {}
         self._next_model = AT_LEAST
         self._cohorts = Cohorts()
+        self._context = _context(definition)
         self._window: deque[int] = deque(maxlen=_window(action.guardrails))
         """Of the newest contacts, what was heard of ``GUARDED``, as bits."""
 
@@ -81,17 +86,27 @@ class SuccessLearner:
             self.counts["left_out"] += 1
         else:
             due = example.scored_at + self.attribution_ms
-            self._cohorts.wait(Label(due, seen, customer, example.label, nan, b"\0"))
+            context = self._context
+            values = NO_FEATURES if context is None else context.packed(example.features, example.definition)
+            self._cohorts.wait(Label(due, seen, customer, example.label, nan, values))
         self._window.append(sum(1 << n for n, name in enumerate(GUARDED) if name in example.outcomes))
         broken = bool(self.broken())
         turned, self.paused = broken and not self.paused, broken or self.paused
         models = [self._publish()] if turned else []
         for label in self._cohorts.complete(self.learned_until - 1 - self.attribution_ms // PATIENCE):
+            turned = self._look(label)
             self.counts["learned"] += 1
             self.positives += label.came_true
-            if self.counts["learned"] >= self._next_model:
+            if turned or self.counts["learned"] >= self._next_model:
                 models.append(self._publish())
         return models
+
+    def _look(self, label: Label) -> bool:
+        """What the counts and the features would have said, before either learns of the contact."""
+        if self._context is None:
+            return False
+        said = (0.5 + self.positives) / (1.0 + self.counts["learned"])
+        return self._context.learn(label, label.due - self.attribution_ms, said, self.attribution_ms)
 
     def _publish(self) -> Model:
         n = self.counts["learned"]
@@ -116,7 +131,8 @@ class SuccessLearner:
 
     def _snapshot(self) -> Model:
         n = self.counts["learned"]
-        return Model(
+        context = self._context
+        model = Model(
             name=self.name,
             version=self.version,
             signature=self.signature,
@@ -132,9 +148,15 @@ class SuccessLearner:
             paused=self.paused,
             evaluation={f"guardrail_{name}": 1.0 for name in self.broken()},
         )
+        if context is not None:
+            model.evaluation |= context.figures()
+            if context.in_force:
+                context.write(model)
+        return model
 
     def qualities(self) -> dict[str, Quality]:
-        """None: it says one probability for everyone."""
+        """None: the counts say one probability for everyone, and a contextual model that is no better than they are is
+        nothing to be alarmed by. Its figures are those of its snapshots."""
         return {}
 
     @property
@@ -152,13 +174,25 @@ class SuccessLearner:
             self.guardrails = action.guardrails
             self._window = deque(maxlen=_window(action.guardrails))
             self.paused = False
+        self._fit(_context(definition))
         self.definition = definition.number
         return self
 
+    def _fit(self, context: Contextual | None) -> None:
+        """Features that meant something else teach nothing: what was learned of them, and what waits, is let go."""
+        held = self._context
+        if (held.meaning if held is not None else "") == (context.meaning if context is not None else ""):
+            return
+        self._context = context
+        self._cohorts.revalue(NO_FEATURES if context is None else context.columns.packed({}))
+
     def dump(self) -> bytes:
         """Everything that later snapshots depend on, signed."""
+        context = self._context
+        held = {} if context is None else {"context": frozen.freeze(context.state())}
         data = _encode(
             {
+                **held,
                 "name": self.name,
                 "signature": self.signature,
                 "version": self.version,
@@ -199,6 +233,13 @@ class SuccessLearner:
         learner._next_model = state["next_model"]
         learner._window.extend(state["window"])
         learner._cohorts = Cohorts.of_state(state["cohorts"])
+        anew, learner._context = learner._context, None
+        if "context" in state:
+            try:
+                learner._context = Contextual.of_state(frozen.thaw(state["context"]))
+            except frozen.Unreadable as error:
+                raise ModelRefused(error.reason, f"the state of {learner.name}: {error}") from error
+        learner._fit(anew)  # stored before there were contextual models: it begins now
         return learner
 
     def _sign(self, data: bytes) -> bytes:
@@ -206,6 +247,11 @@ class SuccessLearner:
 
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+def _context(definition: Definition) -> Contextual | None:
+    names, meaning = context_of(definition)
+    return Contextual(names, meaning, definition.number) if names else None
 
 
 def _window(rules: Guardrails | None) -> int:

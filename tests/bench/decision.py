@@ -2,7 +2,8 @@
 
 Owns the definition. Each touchpoint brings about one signal that all actions select. The same touchpoints under a
 definition without actions are taken off. Before the start of issuing what remains is the decision alone: gates,
-weighing, choice and record; afterwards the trigger, its contact and the customer's view are added.
+weighing, choice and record; afterwards the trigger, its contact and the customer's view are added. With risks in the
+definition, and so in what is taken off, P is that of the customer for one action, and for all.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from streams.definitions.model import Definition
 from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.decisions.plan import served
 from streams.engine.engine import Engine
+from streams.engine.scoring.features import STANDARD
 from tests.bench.meter import tell
+from tests.support.policies import contextual
 
 ACTIONS: Final = 20
 CUSTOMERS: Final = 400
 ROUNDS: Final = 5
+NINE: Final = (
+    "days_since_touchpoint", "days_since_order", "tenure_days", "orders", "touchpoints", "lifetime_value",
+    "average_order_value", "view_30d", "order_30d",
+)  # fmt: skip
 T0: Final = 1_767_600_000_000
 """2026-01-05, 08:00 UTC: nobody sleeps, so that nothing is held."""
 
@@ -48,8 +55,20 @@ contact_policy:
 """
 
 
-def definition(actions: int, *, policy: bool = True) -> Definition:
+RISK: Final = """
+risks:
+  churn:
+    without: Order Completed
+    horizon: 30d
+    scored: {active_within: 1d}
+    features: [FEATURES]
+"""
+
+
+def definition(actions: int, *, policy: bool = True, features: Sequence[str] = ()) -> Definition:
     text = BASE + (POLICY if policy else "")
+    if features:
+        text += RISK.replace("FEATURES", ", ".join(features))
     if actions:
         text += "actions:\n"
     for n in range(actions):
@@ -107,10 +126,25 @@ def models(found: Definition) -> list[ActionModel]:
     ]
 
 
+def by_customer(found: Definition, actions: int) -> list[ActionModel]:
+    """The same, of which this many look at the customer."""
+    made = models(found)[1:]  # the first is the risk's
+    return [contextual(found, a, 2.0 + n % 5, 30.0) for n, a in enumerate(found.actions[:actions])] + made[actions:]
+
+
 def measure(customers: int, rounds: int) -> dict[str, float]:
     full, without = definition(ACTIONS), definition(0, policy=False)
     one = definition(1)
     costs: dict[str, list[float]] = {"drawn_us": [], "by_priority_us": [], "one_action_us": [], "issued_us": []}
+    looking = {
+        "contextual_us": (NINE, 1), "all_contextual_us": (NINE, ACTIONS),
+        "standard_contextual_us": (STANDARD, 1), "all_standard_contextual_us": (STANDARD, ACTIONS),
+    }  # fmt: skip
+    costs |= {name: [] for name in looking}
+    risky = {
+        features: (definition(ACTIONS, features=features), definition(0, policy=False, features=features))
+        for features in (NINE, STANDARD)
+    }
     decisions = drawn = 0
     for _ in range(rounds):
         bare, _, _ = seconds(without, (), customers)
@@ -122,6 +156,11 @@ def measure(customers: int, rounds: int) -> dict[str, float]:
         costs["one_action_us"].append((spent - bare) / customers * 1e6)
         spent, _, _ = seconds(full, models(full), customers, issuing=True)
         costs["issued_us"].append((spent - bare) / customers * 1e6)
+        for name, (features, actions) in looking.items():
+            with_risk, without_actions = risky[features]
+            bare, _, _ = seconds(without_actions, (), customers)
+            spent, _, _ = seconds(with_risk, by_customer(with_risk, actions), customers)
+            costs[name].append((spent - bare) / customers * 1e6)
     return {"actions": ACTIONS, "decisions": decisions, "drawn": drawn} | {k: median(v) for k, v in costs.items()}
 
 

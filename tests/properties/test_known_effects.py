@@ -94,3 +94,67 @@ def test_the_interval_of_the_uplift_covers_the_truth_in_about_95_percent_of_the_
     found = [uplift(define(HELD_OUT.replace("SALT", f"s{seed}")), seed, 600) for seed in range(runs)]
     covered = sum(interval.low <= TREATED - CONTROL <= interval.high for interval in found)
     assert least <= covered <= most, f"{covered} of {runs}"
+
+
+WHO = """
+risks:
+  churn:
+    without: Order Completed
+    horizon: 30d
+    features: [touchpoints, channel_in_app_30d, order_30d]
+    learn: {challengers: []}
+"""
+GROUPS = (
+    {"a": 0.30, "b": 0.05, NOTHING: 0.01},
+    {"a": 0.05, "b": 0.30, NOTHING: 0.01},
+)
+"""Of those who come by web, and by app."""
+ALIKE = {"a": 0.20, "b": 0.16, NOTHING: 0.01}
+
+
+def group(customer: str) -> int:
+    return int(customer[1:]) % 2
+
+
+def by_channel(customers: int) -> Iterator[Touchpoint]:
+    for n in range(customers):
+        yield touchpoint(n * M, "Product Viewed", f"c{n}", channel=("web", "in_app")[n % 2])
+
+
+def two(risk: str) -> Definition:
+    return define(risk + JOURNEY + action("a") + action("b"))
+
+
+def earned(world: KnownWorld, last: int) -> float:
+    """Mean rate of what was chosen for the last customers."""
+    late = world.decisions[-last:]
+    return sum(world.rate(d.customer, d.chosen or NOTHING) for d in late) / len(late)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(10 if LONG else 1))
+def test_where_groups_respond_to_different_actions_the_best_of_each_is_found(seed: int) -> None:
+    customers, last = 8_000, 1_000
+    best = GROUPS[0]["a"]
+    world = KnownWorld(two(WHO), lambda customer: GROUPS[group(customer)], seed)
+    world.live(by_channel(customers))
+    assert {model.name: model.form for model in world.models} == {"action.a": "contextual", "action.b": "contextual"}
+    assert earned(world, last) >= 0.98 * best
+    # What everyone's share of success can reach without looking at the customer is the mean of the two groups.
+    plain = KnownWorld(two(""), lambda customer: GROUPS[group(customer)], seed)
+    plain.live(by_channel(customers // 4))
+    assert {model.form for model in plain.models} == {"beta"}
+    assert earned(plain, last) < 0.65 * best
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
+def test_where_customers_are_alike_the_counts_stay_in_force(seed: int) -> None:
+    customers = 16_000 if LONG else 6_000
+    world = KnownWorld(two(WHO), ALIKE, seed)
+    world.live(by_channel(customers))
+    assert {model.form for model in world.models} == {"beta"}
+    assert max(model.evaluation.get("contextual_labels", 0.0) for model in world.models) >= 1_000, "it was judged"
+    assert earned(world, 1_000) >= 0.9 * ALIKE["a"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
-from streams.contracts.outputs import Decision, Outputs, Signal, Trigger
+from streams.contracts.outputs import Decision, Model, Outputs, Signal, Trigger
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Definition
 from streams.engine.engine import Engine
@@ -26,20 +26,29 @@ NOTHING: Final = "nothing"
 
 
 class KnownWorld:
-    """``rates``: action (or ``NOTHING``) -> probability of the goal soon after. Times are ms after ``T0``."""
+    """``rates``: action (or ``NOTHING``) -> probability of the goal soon after, of everyone or by customer. Times
+    are ms after ``T0``."""
 
-    def __init__(self, definition: Definition, rates: Mapping[str, float], seed: int) -> None:
+    def __init__(
+        self, definition: Definition, rates: Mapping[str, float] | Callable[[str], Mapping[str, float]], seed: int
+    ) -> None:
         self.engine = Engine(definition)
         self.random = random.Random(seed)
         self.decisions: list[Decision] = []
         self.triggers: list[Trigger] = []
         self.signals: list[Signal] = []
         self.touchpoints: list[Touchpoint] = []
-        self._rates = rates
+        self.models: list[Model] = []
+        """Published."""
+        self._rates: Callable[[str], Mapping[str, float]] = rates if callable(rates) else lambda _: rates
         self._school = School(KEY)
         self._school.adopt(definition)
         self._waiting: list[tuple[int, int, Touchpoint]] = []
         self._serial = count()
+
+    def rate(self, customer: str, done: str) -> float:
+        """Probability of the goal soon after."""
+        return self._rates(customer)[done]
 
     def live(self, touchpoints: Iterable[Touchpoint]) -> None:
         """Take these in the order of time, and what customers do because of what is decided."""
@@ -64,7 +73,7 @@ class KnownWorld:
         self.decisions += out.decisions
         for decision in out.decisions:
             done = decision.chosen if decision.outcome == "issued" else None
-            if self.random.random() < self._rates[done or NOTHING]:
+            if self.random.random() < self.rate(decision.customer, done or NOTHING):
                 self._later(decision, "Order Completed", M, value=self.random.uniform(10, 90))
         for trigger in out.triggers:
             if trigger.status == "issued":
@@ -72,6 +81,7 @@ class KnownWorld:
                             actor="system", channel=trigger.channel)  # fmt: skip
         for example in out.examples:
             for model in self._school.learn(example):
+                self.models.append(model)
                 self._take(self.engine.adopt_model(scorer_of(model, KEY)))
 
     def _later(self, about: Decision | Trigger, event: str, after: int, **fields: Any) -> None:

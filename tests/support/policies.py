@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from streams.contracts.outputs import Model
 from streams.definitions.cel import compile_expression
 from streams.definitions.model import Action, Channel, Definition, Expression, When
 from streams.definitions.policy import (
@@ -21,7 +22,8 @@ from streams.definitions.policy import (
     Suppression,
 )
 from streams.engine.decisions.arbitration import ActionModel
-from streams.engine.decisions.plan import MODEL_PREFIX, signature
+from streams.engine.decisions.plan import MODEL_PREFIX, context_of, signature
+from streams.learner.snapshots import scorer_of
 from tests.support.engines import H, M, Run, define, touchpoint
 
 SHOP: Final = """
@@ -137,8 +139,37 @@ def policed(definition: Definition) -> Definition:
 
 
 def models_of(definition: Definition) -> list[ActionModel]:
-    """For every second action."""
+    """For every second action; where the definition has risks, by the customer's features."""
     return [
-        ActionModel(f"{MODEL_PREFIX}{a.name}@3", MODEL_PREFIX + a.name, signature(a, definition), 3.0 + n, 9.0)
+        contextual(definition, a, 3.0 + n, 9.0, version=3)
+        if definition.risks
+        else ActionModel(f"{MODEL_PREFIX}{a.name}@3", MODEL_PREFIX + a.name, signature(a, definition), 3.0 + n, 9.0)
         for n, a in enumerate(definition.actions[::2])
     ]
+
+
+def snapshot(
+    definition: Definition, action: Action, positives: float, negatives: float, *, version: int = 1, **fields: Any
+) -> Model:
+    """A contextual one, not signed. Weights that are not given rise from -0.2 to 0.2."""
+    names, meaning = context_of(definition)
+    n = len(names)
+    fields.setdefault("weights", [0.4 * i / n - 0.2 for i in range(n)])
+    fields.setdefault("means", [0.5] * n)
+    fields.setdefault("scales", [1.0 + i % 3 for i in range(n)])
+    fields.setdefault("precisions", [20.0] * (n + 1))
+    fields.setdefault("intercept", -1.0)
+    fields.setdefault("context", meaning)
+    return Model(
+        MODEL_PREFIX + action.name, version, signature(action, definition), "contextual", "logistic_regression",
+        features=list(names), positives=positives, negatives=negatives, **fields,
+    )  # fmt: skip
+
+
+def contextual(
+    definition: Definition, action: Action, positives: float, negatives: float, **fields: Any
+) -> ActionModel:
+    """What the engine makes of ``snapshot``."""
+    found = scorer_of(snapshot(definition, action, positives, negatives, **fields), None)
+    assert isinstance(found, ActionModel)
+    return found

@@ -191,13 +191,13 @@ def loaded(text: str = STRESS, number: int = 0, risks: tuple[Risk, ...] = RISKS)
 
 
 class Run(engines.Run):
-    """An engine whose risk or actions have a model from the start."""
+    """An engine whose risk and actions have a model from the start."""
 
     def __init__(self, definition: Definition, **options: Any) -> None:
         super().__init__(definition, **options)
         if any(MODEL.signature == risk.signature for risk in definition.risks):
             self.adopt_model(MODEL)
-        for model in models_of(definition) if Scoring.policies else ():
+        for model in models_of(definition) if Scoring.policies or Scoring.on else ():
             self.adopt_model(model)
 
 

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum, inf, sqrt
 from operator import mul
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from streams.definitions.policy import Arbitration
+
+if TYPE_CHECKING:
+    from streams.engine.decisions.context import Context
 
 CELLS: Final = 8
 """Of the grid between the largest lower end and the largest upper end of all candidates."""
@@ -31,7 +34,7 @@ _HALF: Final = sqrt(5.0)
 
 @dataclass(slots=True)
 class ActionModel:
-    """A snapshot of what has been learned of one action's success. It is the same for everyone: no features."""
+    """A snapshot of what has been learned of one action's success: of everyone, and by features if that says more."""
 
     key: str
     """name@version."""
@@ -43,6 +46,8 @@ class ActionModel:
     paused: bool = False
     """A guardrail is broken."""
     means: Sequence[float] = ()
+    context: Context | None = None
+    """Where looking at the customer says more than that."""
 
     def score(self, values: Sequence[float]) -> float:  # noqa: ARG002 - Scorer's
         """Share of successes, smoothed."""
@@ -52,15 +57,18 @@ class ActionModel:
         return []
 
 
-class Posterior(NamedTuple):
-    """Successes and failures, the prior included."""
+class Posterior:
+    """What is known of a success: successes and failures, the prior included."""
 
-    positives: float
-    negatives: float
+    __slots__ = ("half", "mean", "negatives", "positives")
 
-    @property
-    def mean(self) -> float:
-        return self.positives / (self.positives + self.negatives)
+    def __init__(self, positives: float, negatives: float) -> None:
+        total = positives + negatives
+        self.positives = positives
+        self.negatives = negatives
+        self.mean = mean = positives / total
+        self.half = _HALF * sqrt(mean * (1.0 - mean) / (total + 1.0))
+        """Half of the support of the bell that it is weighed as."""
 
 
 def posterior(rules: Arbitration, positives: float, negatives: float) -> Posterior:
@@ -69,17 +77,19 @@ def posterior(rules: Arbitration, positives: float, negatives: float) -> Posteri
 
 
 def propensities(
-    rules: Arbitration, scales: Sequence[float], posteriors: Sequence[Posterior], *, learned: bool
+    rules: Arbitration, scales: Sequence[float], posteriors: Sequence[Posterior], *, learned: bool, often: bool = False
 ) -> list[float]:
     """Probability of choosing each candidate; they add up to 1. ``scales``: C x V x L.
 
     ``learned``: of one candidate at least something is known. Otherwise, as with ``greedy``, the one with the highest
-    priority is taken (the first of several).
+    priority is taken (the first of several). ``often``: the same numbers are weighed for many customers.
     """
     n = len(scales)
     if n == 1:
         return [1.0]
-    drawn = _cached(tuple(scales), tuple(posteriors)) if learned and rules.sampling == "thompson" else None
+    drawn: Sequence[float] | None = None
+    if learned and rules.sampling == "thompson":
+        drawn = _cached(tuple(scales), tuple(posteriors)) if often else best_probabilities(scales, posteriors)
     if drawn is not None:
         chosen = list(drawn)
     else:
@@ -105,14 +115,12 @@ def best_probabilities(scales: Sequence[float], posteriors: Sequence[Posterior])
     """For each candidate the probability that it is the largest; None where nothing is uncertain."""
     ends: list[tuple[float, float]] = []
     low = high = -inf
-    for scale, (a, b) in zip(scales, posteriors, strict=True):
-        total = a + b
-        mean = a / total
-        half = _HALF * sqrt(mean * (1.0 - mean) / (total + 1.0)) * scale
-        mean *= scale
-        ends.append((mean - half, mean + half))
-        low = max(low, mean - half)
-        high = max(high, mean + half)
+    for scale, one in zip(scales, posteriors, strict=True):
+        mean, half = one.mean * scale, one.half * scale
+        lower, upper = mean - half, mean + half
+        ends.append((lower, upper))
+        low = max(low, lower)
+        high = max(high, upper)
     if not _LEAST < high - low < inf:
         return None
     cell = (high - low) / CELLS

@@ -11,7 +11,7 @@ from math import inf
 
 from streams.contracts.outputs import Candidate, Decision, Signal
 from streams.engine import actions, sessions
-from streams.engine.decisions import arbitration, buckets, contacts, gates, holding, success
+from streams.engine.decisions import arbitration, buckets, contacts, context, gates, holding, success
 from streams.engine.decisions.gates import Moment, Option
 from streams.engine.decisions.state import Held, Made
 from streams.engine.facts import in_session
@@ -74,11 +74,13 @@ def _decide(step: Step, options: list[Option], asking: Sequence[Signal], t: int,
         if option.signal is not asking[0]:
             option.candidate.signal_id = option.signal.signal_id
     decision = _record(step, options, asking, t, held)
+    if now.personal and now.values is not None:
+        decision.features = context.named(step.plan.policy.features, now.values)
     step.out.decisions.append(decision)
     if not passed:
         _none_passed(step, options, decision, asking, held)
         return
-    option = _choose(step, decision, passed)
+    option = _choose(now, decision, passed)
     step.facts.signal = option.signal
     candidate = option.candidate
     decision.chosen = candidate.action
@@ -157,14 +159,16 @@ def _known_value(option: Option) -> float:
     return -inf if v is None else v
 
 
-def _choose(step: Step, decision: Decision, passed: list[Option]) -> Option:
+def _choose(now: Moment, decision: Decision, passed: list[Option]) -> Option:
     """Draw one of those that passed, and note with which probability each would have been."""
+    step = now.step
     rules = step.plan.policy.arbitration
     chosen = arbitration.propensities(
         rules,
         [option.scale for option in passed],
         [option.known for option in passed],
         learned=any(option.model != gates.PRIOR for option in passed),
+        often=not now.personal and all(option.gates.value is not None for option in passed),
     )
     at = 0
     drawn = max(chosen) < 1.0
@@ -241,7 +245,7 @@ def _issue(step: Step, now: Moment, option: Option, decision: Decision, held: He
         step.shares.take(option.channel, t)
     if action.budget is not None:
         step.shares.spend(action.name, action.budget, action.cost, t)
-    success.wait(step, option, trigger, t)
+    success.wait(step, option, trigger, t, now.values)
     step.out.triggers.append(trigger)
     if p.activity is not None:
         p.activity.add("issued", t)

@@ -7,17 +7,19 @@ decision can be held: nothing else is remembered of a candidate that was closed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from streams.contracts.outputs import Candidate, Signal
-from streams.definitions.model import Action, Channel, Expression
+from streams.definitions.model import Action, Channel
 from streams.engine.decisions import buckets, contacts, hours
-from streams.engine.decisions.arbitration import Posterior
+from streams.engine.decisions.arbitration import ActionModel, Posterior
+from streams.engine.decisions.context import Values, values_of
 from streams.engine.decisions.plan import Gates, Way, hours_of
 from streams.engine.decisions.state import Held
 from streams.engine.facts import in_session
 from streams.engine.routes import ActionPlan
+from streams.engine.scoring import features, labels
+from streams.engine.scoring.scores import vector
 from streams.engine.state import TRIGGERS, Issued, Profile, last
 from streams.engine.step import Step
 
@@ -33,19 +35,10 @@ PRIOR: Final = "prior"
 UNKNOWN: Final = Posterior(0.5, 0.5)
 
 
-@dataclass(slots=True)
 class Option:
     """One action that a signal asks for, on its way through the gates."""
 
-    plan: ActionPlan
-    gates: Gates
-    signal: Signal
-    due: int
-    """Of the deadline that made the signal; -1: none did."""
-    step: int
-    since: int
-    """Validity counts from here."""
-    candidate: Candidate
+    # Twenty of them are made for a decision: what most never change stays the class's.
     channel: Channel | None = None
     replaces: Issued | None = None
     scale: float = 0.0
@@ -60,11 +53,39 @@ class Option:
     queued: Channel | None = None
     """The channel that is full until then: who waits for it has a turn."""
 
+    def __init__(
+        self, plan: ActionPlan, gates: Gates, signal: Signal, due: int, step: int, since: int, candidate: Candidate
+    ) -> None:
+        self.plan = plan
+        self.gates = gates
+        self.signal = signal
+        self.due = due
+        """Of the deadline that made the signal; -1: none did."""
+        self.step = step
+        self.since = since
+        """Validity counts from here."""
+        self.candidate = candidate
+
 
 class Moment:
     """What the candidates of one decision have in common, found out once and only when something asks."""
 
-    __slots__ = ("_limits", "_zone", "guarded", "in_session", "p", "resting", "step", "suppressed", "t", "turn", "ways")
+    __slots__ = (
+        "_limits",
+        "_looked",
+        "_values",
+        "_zone",
+        "guarded",
+        "in_session",
+        "p",
+        "personal",
+        "resting",
+        "step",
+        "suppressed",
+        "t",
+        "turn",
+        "ways",
+    )
 
     def __init__(self, step: Step, t: int, turn: str = "") -> None:
         """``turn``: the full channel for which the decision has waited."""
@@ -76,6 +97,10 @@ class Moment:
         self.resting = marketing_rests(step, t)
         self._zone: str | None = None
         self._limits: dict[int, bool] = {}
+        self._looked = False
+        self._values: Values | None = None
+        self.personal = False
+        """Some P is that of this customer."""
         self.suppressed = step.p.dealings.suppressed if step.p.dealings is not None else None
         self.guarded = (
             self.resting or bool(self.p.triggers) or (self.p.dealings is not None and bool(self.p.dealings.held))
@@ -93,6 +118,18 @@ class Moment:
     @property
     def zone(self) -> ZoneInfo:
         return self.step.plan.policy.zone_of(self.zone_name)
+
+    @property
+    def values(self) -> Values | None:
+        """The customer's features: those of the first risk. None where there is none, or nothing is known."""
+        if not self._looked:
+            self._looked = True
+            step = self.step
+            first = step.plan.scoring.first
+            if first is not None and self.p.activity is not None:
+                found = vector(step.plan.risks[first], features.Moment(step.facts, step.plan))
+                self._values = values_of(labels.pack(found), found)
+        return self._values
 
     def limited(self, places: tuple[int, ...]) -> bool:
         policy = self.step.plan.policy
@@ -200,7 +237,7 @@ def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
     for gate, condition in gates.conditions:
         if not condition(step.facts):
             return gate
-    closed = _weigh(step, option)
+    closed = _weigh(now, option, model)
     if closed is not None:
         return closed
     if held is not None:
@@ -212,27 +249,29 @@ def _of_action(now: Moment, option: Option, held: Held | None) -> str | None:
     return None
 
 
-def _weigh(step: Step, option: Option) -> str | None:
+def _weigh(now: Moment, option: Option, model: ActionModel | None) -> str | None:
     """P, C, V and L."""
+    step = now.step
     gates = option.gates
     candidate = option.candidate
     v, c = gates.value, gates.weight
     if v is None:
-        action = option.plan.action
-        value = number(step, action.value)
+        value = number(gates.value_of(step.facts))
         if value is None or value < 0.0:
             return "value"
-        v = value - action.cost
+        v = value - option.plan.action.cost
     if v < 0.0:
         return "value"
     if c is None:
-        c = number(step, option.plan.action.weight)
+        c = number(gates.weight_of(step.facts))
         if c is None or c < 0.0:
             return "weight"
     lever = gates.lever
     weights = step.plan.policy.arbitration.weights
     if weights and option.signal.journey is not None:
         lever *= weights.get(option.signal.journey, 1.0)
+    if model is not None and model.context is not None:
+        _look_at_the_customer(now, option, model)
     option.scale = c * v * lever
     candidate.p = option.p
     candidate.c = c
@@ -243,11 +282,20 @@ def _weigh(step: Step, option: Option) -> str | None:
     return None
 
 
-def number(step: Step, stated: float | Expression) -> float | None:
-    """A number within reason; None where an expression gives none."""
-    if isinstance(stated, (int, float)):
-        return float(stated)
-    found = stated.value(step.facts)
+def _look_at_the_customer(now: Moment, option: Option, model: ActionModel) -> None:
+    """Take P of this customer instead of everyone's, if features mean what they did when it was learned."""
+    context = model.context
+    values = now.values
+    if context is None or values is None or context.meaning != now.step.plan.policy.meaning:
+        return
+    option.candidate.usual = option.p
+    option.known = context.known(values)
+    option.p = option.known.mean
+    now.personal = True
+
+
+def number(found: object) -> float | None:
+    """What an expression has given, if it is a number within reason."""
     if type(found) is not float:
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             return None

@@ -12,11 +12,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from streams.contracts.outputs import Signal
-from streams.definitions.model import Action, Channel, Definition, When
+from streams.definitions.model import Action, Channel, Definition, Expression, When
 from streams.definitions.policy import DAY_MS, Hours, Limit, PauseMarketing, QuietHours
 from streams.engine import facts
 from streams.engine.decisions.arbitration import ActionModel, Posterior, posterior
 from streams.engine.decisions.hours import zones
+from streams.engine.scoring.features import STANDARD
 
 Condition = Callable[[facts.Facts], bool]
 MODEL_PREFIX: Final = "action."
@@ -59,6 +60,9 @@ class Gates:
     """V; None: it must be computed."""
     weight: float | None
     """C; likewise."""
+    value_of: Callable[[facts.Facts], Any]
+    """Where it must be computed: the value, the cost not taken off."""
+    weight_of: Callable[[facts.Facts], Any]
     rolled_out: float
     model: str
     signature: str
@@ -72,6 +76,8 @@ class PolicyPlan:
         self.suppression = policy.suppression
         self.arbitration = definition.arbitration
         prior = posterior(self.arbitration, 0.0, 0.0)
+        self.features, self.meaning = context_of(definition)
+        """What P may depend on beside the action, and the digest of what that means."""
         self.unknown = prior, prior.mean
         """Of an action that nothing is known of: (posterior, its mean)."""
         self._known: dict[str, tuple[Posterior, float]] = {}
@@ -142,6 +148,8 @@ class PolicyPlan:
             action.lever * self.arbitration.weights.get(action.purpose, 1.0),
             float(action.value) - action.cost if isinstance(action.value, (int, float)) else None,
             float(action.weight) if isinstance(action.weight, (int, float)) else None,
+            _computed(action.value),
+            _computed(action.weight),
             action.rollout,
             MODEL_PREFIX + action.name,
             signature(action, definition),
@@ -176,6 +184,10 @@ class PolicyPlan:
         return found
 
 
+def _computed(stated: float | Expression) -> Callable[[facts.Facts], Any]:
+    return (lambda _: stated) if isinstance(stated, (int, float)) else stated.bound_value(facts.READERS)
+
+
 def _closes(limit: Limit, action: Action, channel: str) -> bool:
     return (
         action.purpose in limit.purposes
@@ -193,6 +205,16 @@ def signature(action: Action, definition: Definition) -> str:
         if not named or j.name in named
     ]
     return blake2b(repr((action.name, action.attribution_ms, goals)).encode(), digest_size=8).hexdigest()
+
+
+def context_of(definition: Definition) -> tuple[tuple[str, ...], str]:
+    """Names of the features that an action's P may be made of, those of the first risk, and a digest of what they mean;
+    ((), "") for a definition without risks, of whose customers no features are kept."""
+    if not definition.risks:
+        return (), ""
+    names = definition.risks[0].features or STANDARD
+    own = {feature.name: feature.value.text for feature in definition.features}
+    return names, blake2b(repr([(name, own.get(name)) for name in names]).encode(), digest_size=8).hexdigest()
 
 
 def served(definition: Definition) -> list[tuple[str, str]]:

@@ -12,13 +12,12 @@ from typing import Final
 
 from streams.contracts.outputs import Example, Trigger
 from streams.engine.decisions import contacts
+from streams.engine.decisions.context import Values
 from streams.engine.decisions.gates import Option
 from streams.engine.decisions.plan import MODEL_PREFIX
 from streams.engine.decisions.state import BITS, WAITING, WAITING_BYTES, Waiting
 from streams.engine.plan import Plan
 from streams.engine.scoring import labels
-from streams.engine.scoring.features import Moment
-from streams.engine.scoring.scores import vector
 from streams.engine.state import Profile
 from streams.engine.step import Step, derived_id, instance_key
 
@@ -26,8 +25,8 @@ COMPLAINED: Final = "complained"
 CROWDED: Final = "crowded"
 
 
-def wait(step: Step, option: Option, trigger: Trigger, t: int) -> None:
-    """Keep what the decision knew until success is known."""
+def wait(step: Step, option: Option, trigger: Trigger, t: int, values: Values | None) -> None:
+    """Keep what the decision knew until success is known. ``values``: the customer's features."""
     known = contacts.dealings(step.p)
     if len(known.waiting) >= WAITING:
         step.counts.contacts_censored += 1
@@ -44,20 +43,12 @@ def wait(step: Step, option: Option, trigger: Trigger, t: int) -> None:
             option.known.mean,
             option.model,
             option.gates.signature,
-            values=_features(step),
+            values=values.packed if values is not None else b"",
         )
     )
     step.p.room -= WAITING_BYTES + len(known.waiting[-1].values)
     known.recount()
     step.arm(until)
-
-
-def _features(step: Step) -> bytes:
-    """Those of the definition's first risk: where there is one, what they are made of is kept and heard."""
-    first = step.plan.scoring.first
-    if first is None or step.p.activity is None:
-        return b""
-    return labels.pack(vector(step.plan.risks[first], Moment(step.facts, step.plan)))
 
 
 def _named(step: Step, one: Waiting) -> dict[str, float]:
@@ -114,9 +105,9 @@ def censor(step: Step, until: int | None = None) -> None:
 
 
 def adopt(step: Step, old: Plan, new: Plan) -> bool:
-    """Another definition: what its actions do not mean by success any more is dropped, and features of other names."""
-    was, now = (plan.risks[plan.scoring.first].names if plan.scoring.first else () for plan in (old, new))
-    if was != now and step.p.dealings is not None:
+    """Another definition: what its actions do not mean by success any more is dropped, and features that meant another
+    thing."""
+    if old.policy.meaning != new.policy.meaning and step.p.dealings is not None:
         for waiting in step.p.dealings.waiting:
             waiting.values = b""
 

@@ -154,10 +154,12 @@ class Learning:
         builder.tally.published[model.name] += 1
         self._published.add(model)
         figures = model.evaluation
-        if model.form == "beta":
+        if model.form in ("beta", "contextual"):
             log.info(
-                "Published %s@%d: %d successes of %d contacts%s",
-                model.name, model.version, model.positives, model.examples, ", paused" if model.paused else "",
+                "Published %s@%d: %d successes of %d contacts%s%s",
+                model.name, model.version, model.positives, model.examples,
+                ", by the customer's features" if model.form == "contextual" else "",
+                ", paused" if model.paused else "",
             )  # fmt: skip
             return
         log.info(

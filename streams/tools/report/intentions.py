@@ -31,8 +31,8 @@ class OtherPolicy:
         partitions: int | None = None,
     ) -> None:
         self._engine = Engine(definition, partition=partition, partitions=partitions)
-        # What is more than numbers needs a key and is a risk's anyway; actions have counts only.
-        plain = [model for model in models if model.form == "beta"]
+        # What is more than numbers needs a key and is a risk's anyway; those of actions are numbers only.
+        plain = [model for model in models if model.form in ("beta", "contextual")]
         self._models = deque(sorted(plain, key=lambda model: (model.learned_until, model.version)))
         self._hear = hear
 

@@ -48,7 +48,10 @@ def test_propensities_are_probabilities(
 def thompson(scales: list[float], known: list[Posterior], n: int = 40_000) -> list[float]:
     """By drawing from the posteriors themselves."""
     rng = random.Random(1)
-    won = Counter(max(range(len(scales)), key=lambda i: scales[i] * rng.betavariate(*known[i])) for _ in range(n))
+    won = Counter(
+        max(range(len(scales)), key=lambda i: scales[i] * rng.betavariate(known[i].positives, known[i].negatives))
+        for _ in range(n)
+    )
     return [won[i] / n for i in range(len(scales))]
 
 

@@ -125,6 +125,8 @@ CHANGES: dict[str, Any] = {
     "positives": 7.0,
     "negatives": 7.0,
     "paused": True,
+    "precisions": [1.0],
+    "context": "other",
 }
 
 
