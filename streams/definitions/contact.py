@@ -38,7 +38,7 @@ MAX_PAUSES: Final = 20
 CALENDAR: Final = {"day": 1, "week": 7}
 """Word -> calendar days, today included."""
 REFUSALS: Final = ("dismissed", "unsubscribed", "bounced", "not_sent")
-PARTS: Final = ("quiet_hours", "limits", "holdout", "pause_marketing_while", "suppression")
+PARTS: Final = ("quiet_hours", "limits", "holdout", "pause_marketing_while", "suppression", "unsent_for")
 
 
 def read_contact_policy(table: Table, draft: Draft, given: dict[str, Any]) -> None:
@@ -53,16 +53,27 @@ def read_contact_policy(table: Table, draft: Draft, given: dict[str, Any]) -> No
         "holdout": ("holdout", lambda inner, of: read_holdout(inner, "holdout", None, of)),
         "pause_marketing_while": ("pauses", _pauses),
         "suppression": ("suppression", _suppression),
+        "unsent_for": ("unsent_for_ms", _unsent_for),
     }
     for key, (name, read) in readers.items():
         inner = section.take(key)
         if inner is None:
             continue
         found = read(inner, draft)
+        if found is None:
+            continue
         if given.setdefault(name, found) != found:
             draft.report.fault(section.key_place(key), f"another file sets {key!r} to something else")
         draft.contact_policy = replace(draft.contact_policy, **{name: found})
     section.finish()
+
+
+def _unsent_for(node: Node, draft: Draft) -> int | None:
+    found = read_duration(node, draft.report, "'unsent_for'", 0)
+    if found is not None and found > LONGEST_MS:
+        draft.report.fault(node, f"'unsent_for' is at most {spoken_ms(LONGEST_MS)}", "nothing is valid for longer")
+        return None
+    return found
 
 
 def _quiet_hours(node: Node, draft: Draft) -> tuple[QuietHours, ...]:

@@ -103,6 +103,8 @@ class ContactPolicy:
     holdout: Holdout | None = None
     pauses: tuple[PauseMarketing, ...] = ()
     suppression: Suppression | None = None
+    unsent_for_ms: int = 60_000
+    """What is cancelled later than this after it could be sent, and of which nothing was heard, is taken for sent."""
 
 
 @dataclass(frozen=True, slots=True)

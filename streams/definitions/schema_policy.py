@@ -130,6 +130,7 @@ def contact_policy(selection: dict[str, Any]) -> dict[str, Any]:
             **some({"anyOf": [{"const": "open_contact"}, pause], "description": "no marketing while this holds"}),
         },
         "suppression": mapping("an action that is refused rests", suppression, ("after", "within", "for")),
+        "unsent_for": duration("what is cancelled later than this, and not heard of, is taken for sent"),
     }
     return mapping("what customers are promised about contact", keys)
 

@@ -116,12 +116,13 @@ def in_words(signal: Signal) -> str:
 def end(
     step: Step, issued: Issued, status: str, reason: str | None, at: int, *, replaced_by: str | None = None
 ) -> None:
-    """The one end of a trigger. What is cancelled before it was sent gives its contact back."""
+    """The one end of a trigger. What is cancelled before it can have been sent gives its contact back; how long ago
+    what is heard of late was issued nobody knows, so that is taken for sent."""
     p = step.p
     trigger = issued.trigger
     p.triggers.remove(issued)
     if status == "cancelled":
-        if not issued.freed:
+        if reason != "late" and contacts.unsent(step.plan.policy, issued, at):
             _give_back(step, trigger)
         if reason != "consent":  # of one channel; a later step may have another
             holding.ended(p, trigger.trigger_id, reason or "")

@@ -106,6 +106,7 @@ class World:
         self.decided: Counter[tuple[str, str]] = Counter()
         self.treated: set[str] = set()
         self.held_out: set[str] = set()
+        self.cancelled = 0
 
     def run(self) -> None:
         for n, (customer, story) in enumerate(self.stories.items()):
@@ -115,6 +116,8 @@ class World:
             for _ in range(VISITS):
                 at += int(self.random.expovariate(1 / (5 * H))) + M
                 self.push(at, customer, "Help Searched")
+                if self.random.random() < 0.03:
+                    self.push(at + 3 * M, customer, "Case Resolved")
                 if self.random.random() < 0.02:
                     self.push(at + M, customer, "Message Sent", actor="company", channel="email")
         while self.waiting:
@@ -145,6 +148,7 @@ class World:
                 self.treated.add(trigger.customer)
                 at = trigger.issued_at
                 contacts[trigger.trigger_id] = Contact(at, trigger.channel, trigger.trigger_id)
+                # None: it was sent, and nobody tells.
                 outcome = self.random.choice(("sent", "delivered", "not_sent", "bounced", "dismissed", None))
                 if outcome is not None:
                     after = max(now, at) + self.random.randrange(1, 3 * H)
@@ -153,8 +157,10 @@ class World:
                     if outcome in ("not_sent", "bounced"):
                         # The engine hears it later: until then it counts, afterwards it may be made up for.
                         del contacts[trigger.trigger_id]
-            elif trigger.status == "cancelled" and trigger.outcome is None:
-                contacts.pop(trigger.trigger_id, None)
+            elif trigger.status == "cancelled" and trigger.outcome is None and trigger.ended_at is not None:
+                if trigger.ended_at < trigger.issued_at + M:  # faster than who sends it
+                    contacts.pop(trigger.trigger_id, None)
+                self.cancelled += 1
 
     def restart(self) -> None:
         if not hasattr(self, "log"):
@@ -181,6 +187,7 @@ def test_promises_are_kept_in_every_decision() -> None:
         broken = [f"{name}: {what}" for name, story in world.stories.items() for what in story.broken()]
         assert not broken, (seed, len(broken), broken[:5])
         assert not world.treated & world.held_out
+        assert world.cancelled > CUSTOMERS / 4
         assert 0.15 < len(world.held_out) / len(world.treated | world.held_out) < 0.25
         seed += 1
     for wanted in (("issued", "issued"), ("held_out", "holdout"), ("none", "contact_limit"), ("held", "quiet_hours")):

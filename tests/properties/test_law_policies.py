@@ -38,10 +38,17 @@ def sent(run: Run) -> dict[str, list[Trigger]]:
             continue
         end = ends.get(trigger.trigger_id)
         unsent = end is not None and end.outcome in {"not_sent", "bounced"}
-        if unsent or (end is not None and end.status == "cancelled" and end.outcome is None):
+        if unsent or (end is not None and in_time(end)):
             continue
         found.setdefault(trigger.customer, []).append(trigger)
     return found
+
+
+def in_time(end: Trigger) -> bool:
+    """Cancelled so soon that it cannot have been sent: the contact is given back."""
+    at = end.ended_at or 0
+    soon = at - max(end.issued_at, end.not_before or 0) < loaded().contact_policy.unsent_for_ms
+    return end.status == "cancelled" and end.end_reason != "late" and end.outcome is None and soon
 
 
 @law(150)
@@ -140,7 +147,7 @@ def test_capacities_and_budgets_are_kept_and_survive_batches_and_restarts(log: L
         assert capacity is not None
         booked = booked_to([t for t in issued if t.channel == channel.name], capacity.per_ms)
         assert all(n <= capacity.at_most for n in booked.values())
-    back = {t.trigger_id for t in whole.triggers if t.status == "cancelled" and t.outcome is None}
+    back = {t.trigger_id for t in whole.triggers if in_time(t)}
     days = booked_to([t for t in issued if t.action == "also" and t.trigger_id not in back], 24 * H)
     assert all(n <= 4 for n in days.values())
 

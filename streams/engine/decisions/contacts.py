@@ -1,7 +1,7 @@
 """Contacts with a customer: reserved at issue, given back, counted against limits, whoever made them.
 
-Owns what counts. A contact counts from its decision on; one that was not sent, bounced, or was cancelled before it was
-sent, is given back. A message of another system counts when it was sent.
+Owns what counts. A contact counts from its decision on; one that was not sent, bounced, or was cancelled before it can
+have been sent, is given back. A message of another system counts when it was sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from streams.definitions.policy import Limit
 from streams.engine.decisions.hours import day_start
 from streams.engine.decisions.plan import PolicyPlan
 from streams.engine.decisions.state import CONTACT_BYTES, CONTACTS_KEPT, NOTE_BYTES, PAUSES, Dealings, Made
-from streams.engine.state import Profile
+from streams.engine.state import Issued, Profile
 
 MESSAGE: Final = "Message Sent"
 """Told by the company or one of its systems, such a touchpoint is a contact, whoever made it."""
@@ -57,6 +57,15 @@ def given_back(p: Profile, trigger: str) -> Made | None:
         return None
     found.counts = False
     return found
+
+
+def unsent(policy: PolicyPlan, issued: Issued, t: int) -> bool:
+    """It cannot have been sent by ``t``, as far as is known: nobody has said so, and there was hardly time to.
+
+    A downstream system that tells nothing has most likely sent what it was given.
+    """
+    trigger = issued.trigger
+    return not issued.freed and t - max(trigger.issued_at, trigger.not_before or 0) < policy.unsent_for_ms
 
 
 def of_trigger(p: Profile, trigger: str) -> Made | None:

@@ -167,10 +167,11 @@ class Moment:
         taken = _taken(self.p, way.channel.name)
         if taken is None or priority <= _priority(taken):
             return "contact_limit", 0
+        step = self.step
         made = contacts.of_trigger(self.p, taken.trigger.trigger_id)
-        if made is None or not made.counts:
+        if made is None or not made.counts or not contacts.unsent(step.plan.policy, taken, self.t):
             return "contact_limit", 0
-        policy = self.step.plan.policy
+        policy = step.plan.policy
         made.counts = False
         closed = any(contacts.used_up(self.p, policy.limits[n], self.t, policy, self.zone_name) for n in way.limits)
         made.counts = True

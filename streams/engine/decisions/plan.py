@@ -74,6 +74,7 @@ class PolicyPlan:
         self.limits = policy.limits
         self.holdout = policy.holdout
         self.suppression = policy.suppression
+        self.unsent_for_ms = policy.unsent_for_ms
         self.arbitration = definition.arbitration
         prior = posterior(self.arbitration, 0.0, 0.0)
         self.features, self.meaning = context_of(definition)

@@ -260,6 +260,59 @@ def test_cancelled_before_it_was_sent_gives_its_contact_back_and_after_it_does_n
 
 
 @pytest.mark.parametrize(
+    ("after", "unsent_for", "reason"),
+    [(M - 1, M, "issued"), (M, M, "contact_limit"), (5 * H, D, "issued"), (1, 0, "contact_limit")],
+)
+def test_what_nothing_was_heard_of_is_taken_for_sent_after_a_time(after: int, unsent_for: int, reason: str) -> None:
+    run = ready(with_policy(limits=(Limit(1, within_ms=D),), unsent_for_ms=unsent_for))
+    failed(run, 0)
+    run.hear(touchpoint(after, "Order Completed"))
+    run.restart()
+    failed(run, after + 2000)
+    assert run.statuses()[1] == ("mail", "cancelled", "goal_reached")
+    assert reasons(run) == ["issued", reason]
+
+
+def test_who_withdrew_a_message_in_time_says_so_and_the_contact_is_given_back() -> None:
+    run = ready(with_policy(limits=(Limit(1, within_ms=D),)))
+    failed(run, 0)
+    run.hear(touchpoint(H, "Order Completed"))
+    failed(run, H + 2000)
+    handled(run, H + 3000, "not_sent")
+    failed(run, H + 4000)
+    assert reasons(run) == ["issued", "contact_limit", "issued"]
+
+
+def test_what_is_late_was_out_nobody_knows_for_how_long_and_counts() -> None:
+    text = SHOP.replace("{signal: friction}", "{signal: abandonment}")
+    run = ready(with_policy(text, limits=(Limit(1, within_ms=D),)))
+    run.hear(touchpoint(0, "Product Added"))
+    run.hear(touchpoint(20 * M + 1, "Elsewhere", "d"))
+    run.hear(touchpoint(19 * M, "Payment Info Entered"))
+    run.until(2 * H)
+    assert run.statuses()[1] == ("mail", "cancelled", "late")
+    assert reasons(run) == ["issued", "contact_limit"]
+
+
+def test_replacing_what_has_most_likely_been_sent_is_one_contact_more() -> None:
+    run = ready(with_policy(BETTER.replace("WORTH", "12"), limits=(Limit(1, within_ms=D),)))
+    failed(run, 0)
+    run.hear(touchpoint(M, "Product Added"))
+    assert closing(run.decisions[1]) == ["contact_limit"]
+    assert run.statuses() == [("mail", "issued", None)]
+
+
+def test_message_that_has_to_wait_is_unsent_until_its_time() -> None:
+    experiment = Experiment("timing", "s", (Arm("late", 1.0, delay_ms=2 * H),))
+    definition = with_action(with_policy(limits=(Limit(1, within_ms=D),)), experiment=experiment)
+    run = ready(definition)
+    failed(run, 0)
+    run.hear(touchpoint(2 * H + M - 1, "Order Completed"))
+    failed(run, 3 * H)
+    assert reasons(run) == ["issued", "issued"]
+
+
+@pytest.mark.parametrize(
     ("told", "reason"), [(["sent"], "contact_limit"), (["opened"], "contact_limit"), (["bounced", "sent"], "issued")]
 )
 def test_message_that_was_sent_in_spite_of_its_cancellation_counts(told: list[str], reason: str) -> None:
