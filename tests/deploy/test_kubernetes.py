@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from streams.definitions.load import load_files
 from streams.settings import ENVIRONMENT, Settings, load
 from streams.settings_source import reference
 from streams.tools.topology import wanted
-from tests.deploy.queries import DEPLOY, read_yaml
+from tests.deploy.queries import DEPLOY, ROOT, read_yaml
 
 HERE: Final = DEPLOY / "kubernetes"
 RELEASES: Final = ("1.31.0", "1.37.0")
@@ -267,3 +268,26 @@ def test_secrets_are_files_and_each_role_has_its_own(rendered: list[dict[str, An
             assert volumes["kafka-user"]["secret"]["secretName"] == f"journey-kafka-{user}"
             users.add(user)
     assert users == {"worker", "learner", "operator"}
+
+
+def test_every_secret_is_made_by_a_command_of_the_documentation(rendered: list[dict[str, Any]]) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    made = {
+        name: set(re.findall(r"=(\w[\w.]*?)=|--from-file=(ca\.crt)", rest))
+        for name, rest in re.findall(r"create secret generic (\S+) (.+)", page)
+    }
+    keys = {name: {first or second for first, second in found} for name, found in made.items()}
+    for _, pod in pods(rendered):
+        for volume in (volume for volume in pod["volumes"] if "secret" in volume):
+            name = volume["secret"]["secretName"]
+            (path,) = {
+                m["mountPath"] for c in containers(pod) for m in c["volumeMounts"] if m["name"] == volume["name"]
+            }
+            asked = {
+                Path(entry["value"]).name for c in containers(pod) for entry in c["env"]
+                if str(entry.get("value")).startswith(f"{path}/")
+            }  # fmt: skip
+            assert asked == keys[name], name
+    (authentication,) = (one for one in rendered if one["kind"] == "TriggerAuthentication")
+    for key in authentication["spec"]["secretTargetRef"]:
+        assert key["key"] in keys[key["name"]]

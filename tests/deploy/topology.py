@@ -22,6 +22,7 @@ from typing import Any, Final
 from streams.settings import Settings
 from streams.settings_source import milliseconds
 from streams.tools.embedded.artifacts import fetch, java, unpack
+from streams.tools.embedded.fast_start import options
 from streams.tools.embedded.process import Process, free_port, port_answers
 from tests.deploy.queries import ROOT
 
@@ -240,7 +241,12 @@ class Topology:
         bin_ = self.folder / "kafka-home" / "bin"
         bin_.mkdir(parents=True)
         for script, starts in SCRIPTS.items():
-            words = [str(java()), "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+            words = [
+                str(java()),
+                *options("kafka", java(), fetch("kafka")),
+                "-XX:+UseSerialGC",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            ]
             tail = ["-cp", self._classpath, starts]
             path = bin_ / script
             path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} ${{KAFKA_HEAP_OPTS:-}} {shlex.join(tail)} "$@"\n')
