@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from streams.engine import formats
 from streams.settings_source import (
     Secret,
     SettingsError,
@@ -33,6 +34,7 @@ from streams.settings_source import (
     share,
     size,
     text,
+    whole,
 )
 
 __all__ = ["KafkaSettings", "Secret", "Settings", "SettingsError", "load"]
@@ -271,6 +273,13 @@ class Settings:
         "journey", "Name of the application: its own topics, transactional ids; with the prefix the consumer group."
     )
     prefix: str = text("journey", "First part of the topic names.")
+    partitioning: int = count(
+        1, "Number in the names of the touchpoint topic and what follows its partitions; `journey reshard` raises it."
+    )
+    state_format: int = whole(
+        formats.NEWEST, formats.OLDEST, formats.NEWEST,
+        "Format in which state is written. An older one while versions are rolled, so that they can be rolled back.",
+    )  # fmt: skip
     instance: str = text("", "Name of this worker, stable over restarts; empty: the host name and the process index.")
     idle_after_ms: int = duration("2s", "Silence after which the clock of a partition moves by itself.", least="100ms")
     start_issuing: str = moment(
@@ -299,12 +308,16 @@ class Settings:
     @property
     def source(self) -> str:
         """CloudEvents source of everything that this application writes."""
-        return f"/journey-streams/{self.app}"
+        return f"/journey-streams/{self.app}{self._again('/')}"
 
     @property
     def group_id(self) -> str:
         """The consumer group: its members must all read the same topic, so the prefix is part of it."""
-        return f"{self.prefix}.{self.app}"
+        return f"{self.prefix}.{self.app}{self._again('.v')}"
+
+    def _again(self, mark: str) -> str:
+        """What tells this partitioning from the first; nothing for the first."""
+        return f"{mark}{self.partitioning}" if self.partitioning > 1 else ""
 
     def issuing_from_ms(self, now_ms: int) -> int:
         """``start_issuing`` for a partition that starts for the first time at ``now_ms``."""

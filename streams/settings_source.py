@@ -135,6 +135,10 @@ def count(default: int, meaning: str) -> Any:
     return _field(default, Kind(_within(1, 10_000_000, int), "a whole number from 1 to 10000000", meaning))
 
 
+def whole(default: int, least: int, most: int, meaning: str) -> Any:
+    return _field(default, Kind(_within(least, most, int), f"a whole number from {least} to {most}", meaning))
+
+
 def port(default: int, meaning: str) -> Any:
     return _field(default, Kind(_within(0, 65_535, int), "a port, 0 to 65535 (0: any that is free)", meaning))
 

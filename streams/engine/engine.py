@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import AGENT, CUSTOMER, IMPORT_ENDED, IMPORT_STARTED, RESERVED_PREFIX, Touchpoint
 from streams.definitions.model import Definition
-from streams.engine import adoption, application, clock, satisfaction, sessions
+from streams.engine import adoption, application, clock, formats, satisfaction, sessions
 from streams.engine.admission import misrouted
 from streams.engine.decisions import outcomes
 from streams.engine.decisions.arbitration import ActionModel
@@ -282,8 +280,9 @@ class Engine:
         """Changelog records of the profiles changed since the last call."""
         return self.store.changed()
 
-    def partition_record(self) -> bytes:
-        return msgspec.msgpack.encode(
+    def partition_record(self, state_format: int = formats.NEWEST) -> bytes:
+        """``state_format``: an older one, for software that is rolled back to."""
+        return formats.write(
             PartitionRecord(
                 self.watermark,
                 self._step.start_issuing_at,
@@ -293,14 +292,17 @@ class Engine:
                 self.store.count(),
                 self._step.shares.used,
                 sorted(self._withdrawn),
-            )
+            ),
+            state_format,
         )
 
-    def restore(self, profiles: dict[bytes, bytes], partition_record: bytes | None) -> None:
-        """Take over what ``changed`` and ``partition_record`` gave."""
+    def restore(
+        self, profiles: dict[bytes, bytes], partition_record: bytes | None, state_format: int = formats.NEWEST
+    ) -> None:
+        """Take over what ``changed`` and ``partition_record`` gave, of that format. Raises ``StateError``."""
         self.store.restore(profiles)
         if partition_record is not None:
-            record = msgspec.msgpack.decode(partition_record, type=PartitionRecord)
+            record = formats.read(partition_record, state_format)
             self.watermark = record.watermark
             self._step.start_issuing_at = record.start_issuing_at
             self._import_marks = record.importing

@@ -2,7 +2,8 @@
 
 Owns the MessagePack format of the changelog's profile records. A record is 8 bytes with the time of the profile's next
 timer (so that a restore can build its timers without decoding), one byte with the format, then the arrays below. New
-fields are appended with a default, never reordered, so that older and newer software read each other's records.
+fields are appended with a default, never reordered, so that newer software reads older records; what older software
+would drop or misread raises the format of the state (``formats.py``).
 """
 
 from __future__ import annotations

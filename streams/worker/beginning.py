@@ -64,7 +64,7 @@ def restored_engine(
     )
     if opened.marker is not None:
         try:
-            engine.restore(opened.profiles, opened.marker.engine or None)
+            engine.restore(opened.profiles, opened.marker.engine or None, opened.marker.format)
         except (ValueError, MsgspecError) as failure:
             raise not_understood(ValueError(str(failure)), runtime.topics.state, partition) from failure
         # What was accepted as lost moves the place in the log.

@@ -10,9 +10,15 @@ from typing import Final
 
 import msgspec
 
+from streams.engine import formats
+
 KEY: Final = b"m"
 PROFILE: Final = b"p"
 """First byte of the keys of profiles: no customer's id can be taken for the marker."""
+
+
+NEWEST: Final = formats.NEWEST
+"""Format of markers and states that this version reads; markers of 1 have neither ``moved_to`` nor ``awaits``."""
 
 
 class Paused(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +30,7 @@ class Paused(msgspec.Struct, frozen=True, gc=False):
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     format: int = 1
+    """Of the partition's state as a whole (``engine.formats``), and of this record."""
     sequence: int
     """Number of the transaction; the one after a restore continues it."""
     offset: int
@@ -39,6 +46,10 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     paused: Paused | None = None
     engine: bytes = b""
     """The engine's record of the partition, opaque here."""
+    moved_to: int = 0
+    """Partitioning that the state has moved to: nobody may go on here. Of format 2, like ``awaits``."""
+    awaits: int = 0
+    """Partitioning that the state is still to be copied from: nobody may begin here."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -55,6 +66,9 @@ def decode(value: bytes) -> Marker:
         marker = _decoder.decode(value)
     except msgspec.MsgspecError as error:
         raise ValueError(f"a marker that cannot be decoded: {error}") from error
-    if marker.format != 1:
-        raise ValueError(f"marker of format {marker.format}: written by a newer version of the software")
+    if marker.format > NEWEST:
+        raise ValueError(
+            f"a state of format {marker.format}, written by a newer version of the software; this one reads up to "
+            f"{NEWEST}"
+        )
     return marker

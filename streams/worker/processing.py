@@ -47,6 +47,8 @@ class Processing:
         self.profile_bytes = profile_bytes
         """Mean size of a profile in the changelog, as it was restored or last written."""
         self._sequence = begins.sequence
+        self._other_format = begins.sequence > 0 and begins.format != runtime.settings.state_format
+        """Its state is written in another format than is set: the marker is written again at once."""
         self._topic_id = begins.topic_id
         self._journeys = {journey.name for journey in engine.definition.journeys}
         """Of the definition in force and of those before it, whose instances a new one ends."""
@@ -62,8 +64,11 @@ class Processing:
     def close(self, builder: BatchBuilder) -> Batch:
         engine = self.engine
         self._sequence += 1
+        self._other_format = False
         changed = engine.changed()
+        state_format = self._rt.settings.state_format
         marker = Marker(
+            format=state_format,
             sequence=self._sequence,
             offset=self.offset,
             next=self.position,
@@ -73,7 +78,7 @@ class Processing:
             watermark=engine.watermark,
             models=dict(engine.models),
             paused=self.paused,
-            engine=engine.partition_record(),
+            engine=engine.partition_record(state_format),
         )
         batch = builder.close(changed, marker)
         if batch.tally.state_records:
@@ -131,9 +136,11 @@ class Processing:
     # -- definitions and models: adopted between two batches, journalled, never given up for an older one -------------
 
     def has_news(self) -> bool:
-        return self._newer_definition() is not None or self._newer_model() is not None
+        return self._other_format or self._newer_definition() is not None or self._newer_model() is not None
 
     def take_news(self, now_ms: int) -> Batch | None:
+        if self._other_format:
+            return self.refresh()
         definition = self._newer_definition()
         if definition is not None:
             log.info("Partition %d adopts definition %d", self._number, definition.number)

@@ -46,7 +46,9 @@ def test_a_marker_survives_its_encoding() -> None:
 
 
 def test_a_marker_of_a_newer_version_is_not_guessed_at() -> None:
-    newer = Marker(format=2, sequence=1, offset=0, next=1, topic_id="", definition=1, start_issuing_at=0)
+    newer = Marker(
+        format=markers.NEWEST + 1, sequence=1, offset=0, next=1, topic_id="", definition=1, start_issuing_at=0
+    )
     with pytest.raises(ValueError, match="newer version"):
         markers.decode(markers.encode(newer))
 
