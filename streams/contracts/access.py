@@ -42,9 +42,13 @@ def of_the_worker(topics: Topics, *, publishes: bool = True) -> list[Right]:
     }
     names = [spec.name for spec in topics.specs() if spec.used_by == "engine"]
     return [Right("topic", name, (*own.get(name, ("WRITE",)), "DESCRIBE_CONFIGS")) for name in names] + [
-        Right("group", f"{topics.prefix}.{topics.app}", ("READ",)),
+        Right("group", f"{topics.prefix}.{topics.app}{_again(topics)}", ("READ",)),
         Right("transactional id", f"{topics.app}-*", ("WRITE", "DESCRIBE")),
     ]
+
+
+def _again(topics: Topics) -> str:
+    return f".v{topics.partitioning}" if topics.partitioning > 1 else ""
 
 
 def of_the_learner(topics: Topics) -> list[Right]:

@@ -5,7 +5,7 @@ Owns the names and what must hold of each topic. ``streams.tools.topics`` create
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 HOUR_MS: Final = 3_600_000
@@ -64,26 +64,33 @@ class Topics:
 
     app: str = "journey"
     prefix: str = "journey"
+    partitioning: int = 1
+    """Number in the names of the touchpoints and of what follows their partitions. ``journey reshard`` moves a
+    deployment to topics of the next number, with another number of partitions."""
+
+    def after(self) -> Topics:
+        """Those of the next partitioning."""
+        return replace(self, partitioning=self.partitioning + 1)
 
     @property
     def touchpoints(self) -> str:
-        return f"{self.prefix}.touchpoints.v1"
+        return f"{self.prefix}.touchpoints.v{self.partitioning}"
 
     @property
     def signals(self) -> str:
-        return f"{self.prefix}.signals.v1"
+        return f"{self.prefix}.signals.v{self.partitioning}"
 
     @property
     def triggers(self) -> str:
-        return f"{self.prefix}.triggers.v1"
+        return f"{self.prefix}.triggers.v{self.partitioning}"
 
     @property
     def decisions(self) -> str:
-        return f"{self.prefix}.decisions.v1"
+        return f"{self.prefix}.decisions.v{self.partitioning}"
 
     @property
     def customers(self) -> str:
-        return f"{self.prefix}.customers.v1"
+        return f"{self.prefix}.customers.v{self.partitioning}"
 
     @property
     def examples(self) -> str:
@@ -99,7 +106,7 @@ class Topics:
 
     @property
     def dead_letters(self) -> str:
-        return f"{self.prefix}.dead-letters.v1"
+        return f"{self.prefix}.dead-letters.v{self.partitioning}"
 
     @property
     def dead_letters_settled(self) -> str:
@@ -107,11 +114,16 @@ class Topics:
 
     @property
     def state(self) -> str:
-        return f"{self.prefix}.{self.app}-state.v1"
+        return f"{self.prefix}.{self.app}-state.v{self.partitioning}"
 
     @property
     def journal(self) -> str:
-        return f"{self.prefix}.{self.app}-journal.v1"
+        return f"{self.prefix}.{self.app}-journal.v{self.partitioning}"
+
+    @property
+    def beginning(self) -> str:
+        """What the state began with that was copied from the partitioning before: a replay begins there, too."""
+        return f"{self.prefix}.{self.app}-beginning.v{self.partitioning}"
 
     @property
     def learner_state(self) -> str:
@@ -120,7 +132,7 @@ class Topics:
     def specs(self, *, retention_ms: int = 30 * DAY_MS, input_max_bytes: int = INPUT_MAX_BYTES) -> list[TopicSpec]:
         """All topics, the input first. ``retention_ms`` is that of the touchpoints and of what was made of them."""
         journal_ms = retention_ms if retention_ms < 0 else retention_ms + SEGMENT_MS
-        return [
+        specs = [
             TopicSpec(
                 self.touchpoints,
                 "customer_id, else anonymous_id, as UTF-8; partitioned with murmur2",
@@ -166,3 +178,11 @@ class Topics:
             ),
             TopicSpec(self.journal, "none", "input", "delete", journal_ms, advised={"retention.bytes": "-1"}),
         ]
+        if self.partitioning > 1:
+            specs.append(
+                TopicSpec(
+                    self.beginning, "type byte and profile or customer", "input", "delete", journal_ms,
+                    advised={"retention.bytes": "-1"}, used_by="tools",
+                )
+            )  # fmt: skip
+        return specs

@@ -26,7 +26,7 @@ class Connection:
 
     @property
     def topics(self) -> Topics:
-        return Topics(self.settings.app, self.settings.prefix)
+        return Topics(self.settings.app, self.settings.prefix, self.settings.partitioning)
 
     @property
     def kafka(self) -> dict[str, Any]:

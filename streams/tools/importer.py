@@ -119,6 +119,13 @@ def end_import(settings: Settings, topics: Topics) -> int:
     return partitions
 
 
+def hold_clocks(settings: Settings, topics: Topics, schemas: SchemaSource) -> None:
+    """Write the opening mark to each partition: silence there means nothing any more, until ``end_import``."""
+    writer = _Writer(settings.kafka, topics.touchpoints, OutputCodec(schemas, SOURCE))
+    writer.mark(IMPORT_STARTED, _partitions(settings, topics), 0)
+    writer.flush()
+
+
 def _partitions(settings: Settings, topics: Topics) -> int:
     found = log.partitions_of(settings, topics.touchpoints)
     if not found:

@@ -58,6 +58,7 @@ def open_anew(runtime: Runtime, partition: int, generation: int) -> Opened:
         log = read_log(runtime, partition, marked=restored.marker is not None)
     except (KafkaException, TimeoutError, ValueError) as failure:
         raise _unread(failure, runtime.intake.state, partition) from failure
+    refuse_moved(restored.marker, runtime.intake.state, partition)
     place = start(restored.marker, log, accept_loss=runtime.settings.accept_loss)
     if place.keeps == "nothing":
         return Opened(producer, place, None, {}, log.topic_id)
@@ -79,6 +80,20 @@ def open_again(runtime: Runtime, partition: int, generation: int) -> tuple[Parti
     except (KafkaException, TimeoutError, ValueError) as failure:
         raise _unread(failure, runtime.intake.state, partition) from failure
     return producer, marker
+
+
+def refuse_moved(marker: Marker | None, topic: str, partition: int) -> None:
+    """Raises ``Refused`` where the state has moved to another partitioning, or has not come yet."""
+    if marker is not None and marker.moved_to:
+        raise Refused(
+            f"{topic} partition {partition}: its state has moved to partitioning {marker.moved_to} (journey reshard). "
+            f"Set JOURNEY_PARTITIONING={marker.moved_to}."
+        )
+    if marker is not None and marker.awaits:
+        raise Refused(
+            f"{topic} partition {partition}: its state is still to be copied from partitioning {marker.awaits}. With "
+            f"JOURNEY_PARTITIONING={marker.awaits}, `journey reshard status` says what comes next."
+        )
 
 
 def _unread(failure: Exception, topic: str, partition: int) -> Exception:

@@ -101,7 +101,7 @@ def run_worker(
 
     ``parent``: a process without which this one ends as if it were asked to. ``door``: as ``Side`` has it.
     """
-    topics = Topics(app=settings.app, prefix=settings.prefix)
+    topics = Topics(settings.app, settings.prefix, settings.partitioning)
     side = Side(
         intake=Intake(topics.touchpoints, topics.state, topics.journal),
         port=settings.http.port + index if settings.http.port else 0,
@@ -136,7 +136,7 @@ async def _run(settings: Settings, side: Side, instance: str) -> int:
         loop.add_signal_handler(number, stopping.set)
     for name, value in settings.printed().items():
         log.info("%s=%s", name, value)
-    topics = Topics(app=settings.app, prefix=settings.prefix)
+    topics = Topics(settings.app, settings.prefix, settings.partitioning)
     shell, metrics = Shell(settings), side.metrics
     health = HealthServer(
         settings.http.host, side.port, metrics.registry, shell.not_live, shell.not_ready, inherited=side.door

@@ -123,6 +123,7 @@ class Workers:
             "JOURNEY_KAFKA_BOOTSTRAP": self.bootstrap,
             "JOURNEY_APP": self.topics.app,
             "JOURNEY_PREFIX": self.topics.prefix,
+            "JOURNEY_PARTITIONING": str(self.topics.partitioning),
             "JOURNEY_HTTP_PORT": "0",
             "JOURNEY_LEARNER_PORT": "0",
             "JOURNEY_GROUP_SESSION_TIMEOUT": f"{int(SESSION_S)}s",

@@ -61,7 +61,7 @@ def of_the_learner(settings: Settings) -> LearnerSettings:
 def run_learner(settings: Settings, *, index: int = 0, parent: int | None = None) -> int:
     """Runs until SIGTERM or SIGINT or until it must not go on; the exit status. Call it from the main thread."""
     mine = of_the_learner(settings)
-    topics = Topics(app=settings.app, prefix=settings.prefix)
+    topics = Topics(settings.app, settings.prefix, settings.partitioning)
     metrics = LearnerMetrics()
     side = Side(
         intake=Intake(topics.examples, topics.learner_state, None, "examples", "journey learn"),

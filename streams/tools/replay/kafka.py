@@ -22,7 +22,7 @@ from streams.definitions.model import Definition
 from streams.engine.engine import Engine
 from streams.engine.scoring.scorer import ModelRefused
 from streams.settings import Settings
-from streams.tools.replay import log
+from streams.tools.replay import beginning, log
 from streams.tools.replay.log import LogRecord
 from streams.tools.replay.models import ModelAbsent, ModelSource, published_models
 from streams.tools.replay.summary import Summary
@@ -158,6 +158,21 @@ class _Partition:
         self.engine.expect_stale(
             [trigger for line in self.journal if line.kind == "stale" for trigger in line.value["triggers"]]
         )
+        self.first: Marker | None = None
+        if "copied_from" in start.value:
+            self._begin_with_copy()
+
+    def _begin_with_copy(self) -> None:
+        """The state came from another partitioning: what it was then is this one's beginning."""
+        copied = beginning.read(self.settings, self.topics, self.partition)
+        if copied.marker is None:
+            raise ReplayError(
+                f"{self.topics.beginning} partition {self.partition} does not hold the state that was copied: it has "
+                "passed its retention, and without it the log cannot be replayed"
+            )
+        self.engine.restore(copied.profiles, copied.marker.engine, copied.marker.format)
+        self.replay.customers.update(copied.customers)
+        self.first = copied.marker
 
     def _journal(self) -> deque[JournalLine]:
         """The lines that the marker covers; later ones belong to a transaction after it.
@@ -193,6 +208,9 @@ class _Partition:
                 f"{self.topics.touchpoints} partition {self.partition} begins at offset {first}: what lay before it "
                 "has passed its retention, and with it the state from which a replay would go on"
             )
+        if self.first is not None:
+            for model in self.first.models.values():
+                self._adopt(model)
         chunk: list[LogRecord] = []
         for record in log.read(self.settings, self.topics.touchpoints, self.partition):
             if record.offset < self.begins:
