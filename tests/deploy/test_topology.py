@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    NewTopic,
     ResourcePatternType,
     ResourceType,
 )
@@ -181,6 +182,23 @@ def test_each_role_may_do_its_work_and_no_more(locks: Locks) -> None:
         with pytest.raises(KafkaException) as refused:
             future.result()
         assert refused.value.args[0].code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED
+
+
+def test_the_registry_may_do_what_it_needs_with_its_own_topic(locks: Locks) -> None:
+    admin = locks.admin("registry")
+    made = admin.create_topics([NewTopic(name, 1, 1) for name in ("kafkasql-journal", "another")], request_timeout=15)
+    assert made["kafkasql-journal"].result() is None
+    with pytest.raises(KafkaException) as refused:
+        made["another"].result()
+    assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    asked = admin.describe_topics(
+        TopicCollection(["kafkasql-journal"]), include_authorized_operations=True, request_timeout=15
+    )
+    operations = set(asked["kafkasql-journal"].result().authorized_operations)
+    assert {READ, WRITE, AclOperation.DESCRIBE_CONFIGS} <= operations
+    group = "apicurio-registry-7c1f"
+    about = admin.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=15)
+    assert READ in about[group].result().authorized_operations
 
 
 def test_a_stranger_does_not_come_in(locks: Locks) -> None:

@@ -226,10 +226,20 @@ class Topology:
         return [sys.executable if words[0] == "python" else words[0], *words[1:]]
 
     def _registry(self, name: str) -> list[str]:
-        """The same release with its schemas in memory: the one that keeps them in Kafka is no package."""
+        """The same release with its schemas in memory: the one that keeps them in Kafka is no package.
+
+        Where to listen it finds in the file of settings that it is given, if it is given one, and only there.
+        """
         (runner,) = unpack("registry").glob("apicurio-registry-app-*-runner.jar")
-        listen = ("-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={self.port(name, 8080)}")
-        return [str(java()), "-Xmx384m", "-XX:+UseSerialGC", *listen, "-jar", str(runner)]
+        listen = {"quarkus.http.host": "127.0.0.1", "quarkus.http.port": str(self.port(name, 8080))}
+        command = [str(java()), "-Xmx384m", "-XX:+UseSerialGC"]
+        file = self.environment(name).get("SMALLRYE_CONFIG_LOCATIONS")
+        if file is None:
+            command += [f"-D{key}={value}" for key, value in listen.items()]
+        else:
+            with Path(file).open("a", encoding="utf-8") as settings:
+                settings.writelines(f"{key}={value}\n" for key, value in listen.items())
+        return [*command, "-jar", str(runner)]
 
     @cached_property
     def _classpath(self) -> str:
