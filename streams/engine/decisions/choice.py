@@ -211,14 +211,20 @@ def _issue(step: Step, now: Moment, option: Option, decision: Decision, held: He
     if step.now_ms is not None and expires <= step.now_ms:
         step.out.stale.append(trigger_id)
         return "stale"
-    arm = buckets.arm(action.experiment, p.id) if action.experiment is not None else None
+    experiment = action.experiment
+    arm = buckets.arm(experiment, p.id) if experiment is not None else None
+    ghost = gates.held_out(step, action)
     not_before = None
-    if arm is not None and arm.delay_ms and not option.step:
+    if experiment is not None and arm is not None and arm.delay_ms and not option.step:
         how, until = now.quiet(option.candidate.channel or "", action.purpose, t + arm.delay_ms)
         not_before = until if how == "hold" and until else t + arm.delay_ms
         if how == "drop" or not_before >= expires:
+            # Nothing is sent, and the customer is of that arm all the same (or of the holdout): groups are compared as
+            # they were assigned, or the arm would be made up of those whom it suits.
+            decision.experiment, decision.arm = experiment.name, arm.name
+            if ghost:
+                decision.outcome = "held_out"
             return "quiet_hours"
-    ghost = gates.held_out(step, action)
     trigger = actions.trigger(step, option, trigger_id, t, expires, arm)
     trigger.not_before = not_before
     size = weight(trigger)

@@ -16,7 +16,7 @@ from streams.contracts.outputs import Decision, Signal
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Definition
 from streams.tools.report.statistics import Interval, Rate, difference, moments_of
-from streams.tools.report.units import HELD_OUT, HOLDOUT, ISSUED, window_of
+from streams.tools.report.units import HELD_OUT, HOLDOUT, ISSUED, meant, window_of
 
 LEAST: Final = 2
 """Units of a group before an interval is shown."""
@@ -27,6 +27,7 @@ class _Unit:
     action: str
     group: str
     journey: str | None
+    instance: str | None
     at: int
     until: int
     converted: bool = False
@@ -58,14 +59,16 @@ class Effects:
         if name not in units:
             group = HOLDOUT if decision.outcome == HELD_OUT else ISSUED
             until = decision.time + self._windows.get(name, 0)
-            units[name] = _Unit(name, group, decision.journey, decision.time, until)
+            units[name] = _Unit(name, group, decision.journey, decision.instance, decision.time, until)
             self._counts[name, group, False] += 1
 
     def found(self, signal: Signal) -> None:
         if signal.kind != "goal_reached":
             return
         for unit in self._of.get(signal.customer, {}).values():
-            if not unit.converted and unit.at < signal.time <= unit.until and unit.journey in (None, signal.journey):
+            if unit.converted or not unit.at < signal.time <= unit.until:
+                continue
+            if meant(unit.journey, unit.instance, signal.journey, signal.instance):
                 unit.converted = True
                 self._counts[unit.action, unit.group, False] -= 1
                 self._counts[unit.action, unit.group, True] += 1

@@ -31,6 +31,7 @@ KEYS: Final = (
     "attribution",
     "for",
     "per",
+    "unsent_for",
 )
 """Keys whose values are scaled; how long a profile is remembered and how far a clock may be off are not."""
 

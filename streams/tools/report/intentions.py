@@ -57,6 +57,6 @@ def intention(decision: Decision) -> Intended | None:
     if decision.step or decision.outcome == "held":
         return None
     chances: dict[str, float] = {}
-    if decision.outcome in ("issued", "held_out"):
+    if decision.outcome in ("issued", "held_out") or decision.arm is not None:
         chances = {one.action: one.propensity for one in decision.candidates if one.propensity}
-    return Intended(decision.customer, decision.signal_id, decision.time, decision.journey, chances)
+    return Intended(decision.customer, decision.signal_id, decision.time, decision.journey, chances, decision.instance)

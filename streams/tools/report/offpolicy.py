@@ -20,7 +20,7 @@ from streams.tools.report.frame import Frame
 from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Intended
 from streams.tools.report.statistics import Interval, Z
-from streams.tools.report.units import ATTRIBUTION_MS, HELD_OUT, ISSUED, Aftermaths
+from streams.tools.report.units import ATTRIBUTION_MS, HELD_OUT, Aftermaths, assigned
 
 NOTHING: Final = "(nothing)"
 """The action of a decision in which every candidate was closed."""
@@ -209,7 +209,7 @@ class OffPolicy:
             made, wanted = logged.get(signal_id), intended.get(signal_id)
             asked = made or _asked(wanted)
             in_time = frame.start <= asked.time < frame.end and asked.time + self.window_ms <= frame.known_until
-            if not in_time or (made is not None and made.outcome != ISSUED and made.chosen is not None):
+            if not in_time or (made is not None and made.chosen is not None and not assigned(made)):
                 continue  # chosen, and then not sent for another reason (stale, session over): nothing was tried
             after = aftermaths.of(asked, self.window_ms)
             yield Situation(
@@ -271,7 +271,7 @@ def _chances(made: Choice | None) -> Mapping[str, float]:
 def _asked(wanted: Intended | None) -> Choice:
     """The decision that was not made, as far as its reward is concerned."""
     assert wanted is not None  # noqa: S101 - one of the two is there
-    return Choice("", wanted.customer, wanted.time, "none", "", wanted.signal_id, journey=wanted.journey)
+    return Choice("", wanted.customer, wanted.time, "none", "", wanted.signal_id, wanted.journey, wanted.instance)
 
 
 def _half(customer: str) -> int:

@@ -97,6 +97,7 @@ class Intended(msgspec.Struct, tag_field="kind", tag="intended", gc=False, omit_
     journey: str | None = None
     chances: dict[str, float] = {}
     """Action -> probability with which it would be chosen; empty: nothing would have been done."""
+    instance: str | None = None
 
 
 class Touch(msgspec.Struct, tag_field="kind", tag="touchpoint", gc=False, omit_defaults=True):

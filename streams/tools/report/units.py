@@ -1,7 +1,8 @@
 """What became of customers after an action was chosen for them: the units of every comparison with a holdout.
 
 Owns the unit: one customer and one action, at the first decision that issued it or, for somebody in a holdout, would
-have (intention to treat). Whatever happens in the attribution window after that decision belongs to it.
+have, or that assigned an arm whose time fell into quiet hours (intention to treat). Whatever happens in the attribution
+window after that decision belongs to it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Aftermath:
     """What happened in (decision, decision + window]."""
 
     converted: bool = False
-    """A goal of the decision's journey; of any, where it has none."""
+    """A goal of the decision's journey and instance; of any journey, where it has none."""
     value: float = 0.0
     """Of the touchpoints of those goals."""
     unsubscribed: bool = False
@@ -65,7 +66,7 @@ class Aftermaths:
         until = time + window_ms
         found = Aftermath()
         for signal in self._goals[bisect_right(self._goal_times, time) : bisect_right(self._goal_times, until)]:
-            if choice.journey in (None, signal.journey):
+            if meant(choice.journey, choice.instance, signal.journey, signal.instance):
                 found.converted = True
                 touch = history.by_id.get(signal.evidence[-1]) if signal.evidence else None
                 if touch is not None and touch.value is not None:
@@ -74,6 +75,14 @@ class Aftermaths:
             _respond(found, touch, choice)
         found.contacts = bisect_right(self._issued, until) - bisect_right(self._issued, time - 1)
         return found
+
+
+def meant(journey: str | None, instance: str | None, goal: str | None, reached: str | None) -> bool:
+    """The goal of an instance is success of a decision, as the engine learns it (``engine/decisions/success.py``).
+
+    ``reached``: the goal's instance; empty in a journey without ``instance_by``, None where the touchpoint named none.
+    """
+    return journey is None or (journey == goal and reached == (instance or ""))
 
 
 def _respond(found: Aftermath, touch: Touch, choice: Choice) -> None:
@@ -86,6 +95,12 @@ def _respond(found: Aftermath, touch: Touch, choice: Choice) -> None:
         touch.survey == "nps" and touch.score is not None and touch.score <= 6
     ):
         found.complained = True
+
+
+def assigned(choice: Choice) -> bool:
+    """The action was the customer's: issued, held out, or (of a delayed arm) kept back by quiet hours. Only an arm that
+    was assigned is named."""
+    return choice.outcome in (ISSUED, HELD_OUT) or (choice.outcome == "none" and choice.arm is not None)
 
 
 def group_of(choice: Choice) -> str:
@@ -102,7 +117,7 @@ def units_of(history: History, actions: Mapping[str, Action], known_until: int) 
     aftermaths: Aftermaths | None = None
     for choice in sorted(history.choices, key=lambda one: one.time):
         name = choice.chosen
-        if name is None or name in seen or choice.outcome not in (ISSUED, HELD_OUT):
+        if name is None or name in seen or not assigned(choice):
             continue
         seen.add(name)
         window = window_of(actions.get(name))

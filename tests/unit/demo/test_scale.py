@@ -33,8 +33,8 @@ def durations(value: Any, path: str = "") -> dict[str, int]:
 
 
 def as_stated(definition: Any) -> Any:
-    """The cool-down of presets, and the attribution of actions, that the file does not state is not its to scale; a
-    limit of calendar days is none afterwards; what was changed on a date stays there."""
+    """The cool-down of presets, the attribution of actions and what is taken for sent, that the file does not state, is
+    not its to scale; a limit of calendar days is none afterwards; what was changed on a date stays there."""
     journeys = tuple(
         replace(j, friction=tuple(f for f in j.friction if not isinstance(f.rule, Preset))) for j in definition.journeys
     )
@@ -42,6 +42,7 @@ def as_stated(definition: Any) -> Any:
     actions = tuple(replace(a, attribution_ms=0) if a.attribution_ms == default else a for a in definition.actions)
     policy = replace(
         definition.contact_policy,
+        unsent_for_ms=0,
         limits=tuple(
             replace(limit, days=0, within_ms=limit.within_ms or limit.days * DAY_MS)
             for limit in definition.contact_policy.limits

@@ -18,7 +18,7 @@ from streams.engine.decisions.arbitration import (
     posterior,
     propensities,
 )
-from streams.engine.decisions.buckets import arm, uniform
+from streams.engine.decisions.buckets import arm, uniform, within
 from streams.engine.decisions.plan import signature
 from streams.engine.decisions.recompute import recompute
 from streams.engine.scoring.scorer import ModelRefused
@@ -293,3 +293,22 @@ def test_delay_into_quiet_hours_waits_for_their_end() -> None:
     reached(run)
     failed(run, 20 * H)
     assert run.triggers[0].not_before == T0 + 32 * H
+
+
+def test_delay_into_quiet_hours_that_drop_leaves_the_customer_in_the_arm_or_the_holdout() -> None:
+    from tests.support.policies import quiet  # noqa: PLC0415
+
+    experiment = Experiment("when", "s", (Arm("late", 0.5, delay_ms=3 * H), Arm("now", 0.5)))
+    policy = with_policy(quiet_hours=(quiet(then="drop"),), holdout=Holdout(0.3, "h"))
+    run = Run(with_action(policy, experiment=experiment))
+    for i in range(200):
+        reached(run, f"c{i}")
+        failed(run, 20 * H, f"c{i}")
+    met = Counter((d.outcome, d.reason, d.arm) for d in run.decisions)
+    assert set(met) == {
+        ("none", "quiet_hours", "late"), ("held_out", "quiet_hours", "late"),
+        ("issued", "issued", "now"), ("held_out", "holdout", "now"),
+    }  # fmt: skip
+    assert {d.experiment for d in run.decisions} == {"when"}
+    assert all((d.outcome == "held_out") == within(0.3, "h", d.customer) for d in run.decisions)
+    assert {d.trigger_id for d in run.decisions if d.reason == "quiet_hours"} == {None}

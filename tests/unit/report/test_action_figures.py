@@ -76,6 +76,15 @@ def test_a_customer_is_a_unit_once_at_the_first_decision() -> None:
     ]  # fmt: skip
 
 
+def test_who_was_assigned_an_arm_counts_with_it_though_quiet_hours_kept_the_message_back() -> None:
+    late: dict[str, Any] = {"arm": "warm", "experiment": "words", "trigger_id": None}
+    records: list[Record] = [choice(0, outcome="none", **late), choice(HOUR, arm="warm"), goal(2 * HOUR)]
+    (unit,) = units(records, ARMS)
+    assert (unit.group, unit.choice.time, unit.after.converted) == ("warm", T, True)
+    assert [unit.group for unit in units([choice(0, outcome="held_out", **late)], ARMS)] == [HOLDOUT]
+    assert units([choice(0, outcome="none", trigger_id=None)], ARMS) == []
+
+
 @pytest.mark.parametrize(
     ("at", "converted"), [(-1, False), (0, False), (1, True), (3 * DAY, True), (3 * DAY + 1, False)]
 )
@@ -88,6 +97,13 @@ def test_another_journeys_goal_is_no_success_but_any_is_where_the_decision_has_n
     elsewhere = found("goal_reached", HOUR, "return", journey="return")
     assert not units([choice(0), elsewhere])[0].after.converted
     assert units([choice(0, journey=None), elsewhere])[0].after.converted
+
+
+def test_another_instances_goal_is_no_success_nor_is_one_that_names_none() -> None:
+    about = choice(0, instance="case-1")
+    for instance, meant in (("case-1", True), ("case-2", False), (None, False), ("", False)):
+        goals = [found("goal_reached", HOUR, "buy", instance=instance)]
+        assert units([about, *goals])[0].after.converted is meant
 
 
 def test_value_is_that_of_the_goals_touchpoints() -> None:
