@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench proof accelerate image-steps sbom install clean
+.PHONY: demo test lint bench proof chaos accelerate image-steps sbom install clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,11 @@ bench: $(VENV)/installed-dev
 # The long form of the exactly-once proof; `make test` has a shorter one.
 proof: $(VENV)/installed-dev
 	@JOURNEY_TEST_PROOF=long $(BIN)/python -m pytest -m proof --timeout 3600 -s
+
+# The failure tests; ONLY=poison runs those whose name has the word. What they came to: docs/failure-tests.md. Two at a time:
+# much of it is waiting. On a machine that does other things besides, JOURNEY_TEST_PATIENCE=3 waits three times longer.
+chaos: $(VENV)/installed-dev
+	@JOURNEY_TEST_CHAOS=full $(BIN)/python -m pytest tests/chaos -n 2 $(if $(ONLY),-k "$(ONLY)")
 
 # The compiled engine is held to the engine's own tests and to the engine in Python before the wheel is laid into dist.
 # mypyc drops docstrings, so the one test that reads them is left out.

@@ -132,6 +132,7 @@ def main() -> None:
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "session.timeout.ms": 10_000,  # one that was killed holds its partitions for so long
         }
     )
     consumer.subscribe([f"{chosen.prefix}.triggers.v1"])

@@ -48,7 +48,15 @@ class RunningKafka:
     kill = restart = stop
 
 
-LONGEST_FIRST = ("test_worker.py", "test_proof.py", "test_embedded.py", "test_readme.py", "/replay/", "/integration/")
+LONGEST_FIRST = (
+    "test_worker.py",
+    "test_kills.py",
+    "test_embedded.py",
+    "test_readme.py",
+    "/replay/",
+    "/chaos/",
+    "/integration/",
+)
 """Files that decide how long all takes, then everything that needs a broker: what ends last has begun early."""
 
 SHARED = ("/replay/test_online_retail",)
@@ -61,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, part in enumerate(LONGEST_FIRST) if part in path), len(LONGEST_FIRST))
 
     items.sort(key=rank)
-    if any("/integration/" in item.path.as_posix() for item in items):
+    if any(part in item.path.as_posix() for item in items for part in ("/integration/", "/chaos/")):
         rehearse()
 
 

@@ -31,8 +31,8 @@ from streams.worker import marker as markers
 from streams.worker.definitions_topic import publish
 from streams.worker.metric_catalogue import side
 from streams.worker.processing import version_of
+from tests.chaos.verdict import compare
 from tests.conftest import Kafka
-from tests.integration.chaos.verdict import compare
 from tests.support.produce import happened, labels, now_ms, produce, read, records, write
 from tests.support.workers import KEY, SESSION_S, Worker, Workers, ready, running, until
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from streams.contracts.codec import TouchpointCodec
 from streams.contracts.dead_letter import DeadLetter, dead_letter
+from streams.contracts.limits import Limits
 from streams.contracts.output_codec import OutputCodec, OutputReader
 from streams.contracts.outputs import JournalLine, Outputs
 from streams.contracts.record import Encoded
@@ -140,7 +141,9 @@ class _Partition:
         self.marker, self.schemas = marker, reading.schemas
         self.replay = PartitionReplay(partition, marker)
         self.encoder = OutputCodec(PackagedSchemas(), reading.source)
-        self.decoder = TouchpointCodec(reading.schemas, allow_json=reading.allow_json)
+        # What was too large for the worker is too large here: both read the same setting.
+        limits = Limits(value_bytes=settings.dead_letters.value_bytes)
+        self.decoder = TouchpointCodec(reading.schemas, allow_json=reading.allow_json, limits=limits)
         self.journal = self._journal()
         start = self.journal.popleft() if self.journal else None
         if start is None or start.kind != "start":

@@ -1,4 +1,4 @@
-"""Touchpoints for the proof, and an oracle that counts what must follow from them.
+"""Touchpoints for the failure tests, and an oracle that says what must follow from them.
 
 The oracle shares no code with the engine: a few lines of state for each customer, over the list of what was produced.
 """
@@ -9,10 +9,11 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Message, Producer
 
@@ -37,9 +38,30 @@ WEIGHTS: Final = {
 }
 
 
+class Happened(NamedTuple):
+    """What was produced, in the order of its customer; ``at`` in ms since 1970."""
+
+    customer: str
+    name: str
+    at: int
+
+
+class Effect(NamedTuple):
+    """A signal, known by whose it is, what it says and of when."""
+
+    customer: str
+    kind: str
+    name: str
+    at: int
+
+
 @dataclass(slots=True)
 class Traffic:
-    """Produces at a rate, in each customer's order, and remembers what it has produced."""
+    """Produces at a rate, in each customer's order, and remembers what it has produced.
+
+    Each touchpoint carries its producer and its number there (``event_id``). ``poison`` makes, of each so many-th
+    record, one more that is no touchpoint; ``wrap`` makes of a touchpoint's bytes what is sent.
+    """
 
     bootstrap: str
     topics: Topics
@@ -47,8 +69,12 @@ class Traffic:
     customers: int
     rate: float
     seed: int
+    poison: Callable[[int], bytes | None] | None = None
+    poison_every: int = 0
+    wrap: Callable[[bytes], bytes] | None = None
     stopped: Event = field(default_factory=Event)
-    produced: list[tuple[str, str, int]] = field(default_factory=list)
+    produced: list[Happened] = field(default_factory=list)
+    poisoned: int = 0
     failed: list[str] = field(default_factory=list)
     longest_delay_ms: int = 0
     """From happening to the place in the log. What comes later than lateness and silence allow is late to the engine,
@@ -56,14 +82,15 @@ class Traffic:
 
     def run(self) -> None:
         random_ = random.Random(self.seed)
-        codec = OutputCodec(PackagedSchemas(), "/proof")
+        codec = OutputCodec(PackagedSchemas(), "/chaos")
         producer = Producer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
                 "linger.ms": 5,
-                "message.timeout.ms": 300_000,
+                "message.timeout.ms": 1_800_000,
+                "queue.buffering.max.messages": 2_000_000,
                 # Back before the workers are, or the idle clock could overtake what waits here.
                 "reconnect.backoff.max.ms": 100,
             },
@@ -95,15 +122,19 @@ class Traffic:
                     properties={"product_id": f"p{number % 50}", "quantity": 1, "price": 10.0},
                 )
             )
-            self.produced.append((customer, name, now))
+            value = record.value if self.wrap is None else self.wrap(record.value or b"")
+            self.produced.append(Happened(customer, name, now))
             producer.produce(
                 self.topics.touchpoints,
-                record.value,
+                value,
                 record.key,
                 headers=record.headers,
                 on_delivery=partial(self._delivered, now),
             )
-        producer.flush(300)
+            if self.poison is not None and self.poison_every and number % self.poison_every == 0:
+                producer.produce(self.topics.touchpoints, self.poison(self.poisoned), record.key)
+                self.poisoned += 1
+        producer.flush(900)
 
     def _delivered(self, at: int, error: object, message: Message) -> None:
         if error is not None:
@@ -112,40 +143,46 @@ class Traffic:
             self.longest_delay_ms = max(self.longest_delay_ms, message.timestamp()[1] - at)
 
 
-def expected(produced: list[tuple[str, str, int]]) -> Counter[tuple[str, str]]:
-    """(kind, name or stage) -> number of signals, once every deadline is decided."""
-    counts: Counter[tuple[str, str]] = Counter()
+def expected(produced: Sequence[Happened]) -> Counter[Effect]:
+    """Every signal that must be there, once every deadline is decided."""
+    found: Counter[Effect] = Counter()
     by_customer: dict[str, list[tuple[str, int]]] = {}
     for customer, name, at in produced:
         by_customer.setdefault(customer, []).append((name, at))
-    for events in by_customer.values():
+    for customer, events in by_customer.items():
+
+        def say(kind: str, name: str, at: int, customer: str = customer) -> None:
+            found[Effect(customer, kind, name, at)] += 1
+
         stage: str | None = None
         due: int | None = None
         failures: list[int] = []
         for name, at in events:
             if due is not None and at > due:
-                counts["abandonment", stage or ""] += 1
+                say("abandonment", stage or "", due)
                 due = None
             if name == "Product Added":
                 if stage is None:
                     stage = "cart"
-                    counts["stage_entered", "cart"] += 1
+                    say("stage_entered", "cart", at)
                 due = at + ABANDONED_AFTER_MS
             elif name == "Payment Info Entered":
                 if stage != "payment":
-                    counts["stage_left", "cart"] += stage == "cart"
+                    if stage == "cart":
+                        say("stage_left", "cart", at)
                     stage = "payment"
-                    counts["stage_entered", "payment"] += 1
+                    say("stage_entered", "payment", at)
                 due = at + ABANDONED_AFTER_MS
             elif name == "Order Completed":
-                counts["goal_reached", "purchase"] += 1
+                say("goal_reached", "purchase", at)
                 if stage is not None:
-                    counts["stage_left", stage] += 1
+                    say("stage_left", stage, at)
                 stage = due = None
             elif name == "Payment Failed":
                 before = [then for then in failures if then >= at - FAILURES_WITHIN_MS]
                 failures = [*before, at]
-                counts["friction", "payment_failed_twice"] += len(before) < FAILURES <= len(failures)
+                if len(before) < FAILURES <= len(failures):
+                    say("friction", "payment_failed_twice", at)
         if due is not None:
-            counts["abandonment", stage or ""] += 1
-    return +counts
+            say("abandonment", stage or "", due)
+    return found

@@ -1,0 +1,40 @@
+"""What the failure tests share: full and short forms, and the table at the end.
+
+`make test` runs what is not marked ``chaos``; `make chaos` sets JOURNEY_TEST_CHAOS=full and runs all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos import results
+from tests.chaos.trial import FULL
+
+BEGAN = time.time()
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if FULL:
+        return
+    left_out = [item for item in items if HERE in item.path.parents and item.get_closest_marker("chaos")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of this run; the page where all of them are."""
+    if not FULL or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    rows = results.kept(since=BEGAN)
+    if rows:
+        terminalreporter.section("failure tests")
+        terminalreporter.write_line(results.table(rows))
+        results.write_page(rows)
+        terminalreporter.write_line(f"kept in {results.PAGE.relative_to(results.ROOT)}")
