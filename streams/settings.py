@@ -266,6 +266,21 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """Spans of transactions (docs/metrics.md); the extra ``tracing`` has what they need."""
+
+    endpoint: str | None = text(
+        None, "Where spans go: OTLP over HTTP, for example http://collector:4318/v1/traces; empty: no spans."
+    )
+    sample: float = share(0.01, "Share of the transactions that have a span.")
+
+    def faults(self) -> list[str]:
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            return [f"JOURNEY_TRACING_ENDPOINT: {self.endpoint!r} does not begin with http:// or https://"]
+        return []
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. ``load`` makes and checks them."""
 
@@ -304,6 +319,7 @@ class Settings:
     dead_letters: DeadLetterSettings = field(default_factory=DeadLetterSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
     @property
     def source(self) -> str:
@@ -335,6 +351,7 @@ class Settings:
                 found.append(f"JOURNEY_{name}: {value!r} must be 1 to 60 of the characters a-z, A-Z, 0-9, - and _")
         for group in (
             self.kafka, self.registry, self.group, self.batch, self.dead_letters, self.http, self.learner,
+            self.tracing,
         ):  # fmt: skip
             found += group.faults()
         if self.learner.linger_ms * 4 > self.batch.transaction_timeout_ms:

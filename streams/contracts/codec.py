@@ -21,13 +21,14 @@ from streams.contracts.limits import Limits, Refused, check
 from streams.contracts.outcomes import OUTCOME_OF
 from streams.contracts.record import COMMAND_HEADER, GUID_HEADER, Record
 from streams.contracts.schemas import MAGIC, MAGIC_GUID, SchemaSource
-from streams.contracts.touchpoint import IMPORT_ENDED, IMPORT_STARTED, Rejection, Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, IMPORT_ENDED, IMPORT_STARTED, Rejection, Touchpoint
 from streams.contracts.touchpoint_reader import READ_ERRORS, Layout, layout_of, read
+from streams.contracts.trace_context import TRACEPARENT, trace_headers
 
 COMMANDS: Final = frozenset({IMPORT_STARTED, IMPORT_ENDED})
 """Reserved types that this version knows."""
 _NO_COMMANDS: Final[frozenset[str]] = frozenset()
-_FROM_THE_LOG: Final = frozenset({"offset", "key", "record_time"})
+_MARKS: Final = frozenset({GUID_HEADER, TRACEPARENT})
 _OPENING_OF_JSON: Final = frozenset(b"{ \t\r\n")
 
 _Read = Callable[[bytes, int], dict[str, Any]]
@@ -38,7 +39,7 @@ def _json_struct() -> type[msgspec.Struct]:
     scalars = dict[str, bool | int | float | str | None]
     fields: list[tuple[str, Any, Any]] = []
     for field in msgspec.structs.fields(Touchpoint):
-        if field.name in _FROM_THE_LOG:
+        if field.name in FROM_THE_LOG:
             continue
         kind: Any = {"traits": scalars | None}.get(field.name, field.type)
         if field.name in ("event_id", "type"):
@@ -73,9 +74,12 @@ class TouchpointCodec:
             value = record.value
             if value is not None and len(value) <= most:
                 layout = layouts.get(value[:5])
-                if layout is not None and not _has_guid(record):
+                if layout is not None and (marked := _marked(record)) is not GUID_HEADER:
                     try:
-                        out.append(read(value, 5, record, limits, layout))
+                        touchpoint = read(value, 5, record, limits, layout)
+                        if marked is not None:
+                            touchpoint.trace_headers = trace_headers(record.headers)
+                        out.append(touchpoint)
                         continue
                     except READ_ERRORS:
                         pass  # not plain: the complete way below decides
@@ -103,6 +107,7 @@ class TouchpointCodec:
             offset=record.offset,
             key=record.key,
             record_time=time if time is not None and time >= 0 else None,
+            trace_headers=trace_headers(record.headers or ()),
             **fields,
         )
 
@@ -136,13 +141,17 @@ class TouchpointCodec:
         return reader
 
 
-def _has_guid(record: Record) -> bool:
+def _marked(record: Record) -> str | None:
+    """``GUID_HEADER`` where the record has that header, else ``TRACEPARENT`` where it has that one."""
+    found = None
     headers = record.headers
     if headers:
         for name, _ in headers:
-            if name == GUID_HEADER:
-                return True
-    return False
+            if name in _MARKS:
+                if name == GUID_HEADER:
+                    return GUID_HEADER
+                found = TRACEPARENT
+    return found
 
 
 def _reference(value: bytes, record: Record) -> tuple[int | UUID | None, int]:

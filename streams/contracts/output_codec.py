@@ -18,10 +18,10 @@ from streams.contracts import schemas
 from streams.contracts.avro_writer import body_writer
 from streams.contracts.cloudevents import headers
 from streams.contracts.dead_letter import DeadLetter
-from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
+from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Outputs, Signal, Trigger
 from streams.contracts.record import COMMAND_HEADER, Encoded
 from streams.contracts.schemas import Contract, SchemaSource
-from streams.contracts.touchpoint import RESERVED_PREFIX, Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, RESERVED_PREFIX, Touchpoint
 
 STRUCTS: Final[dict[Contract, type[msgspec.Struct]]] = {
     "touchpoint": Touchpoint,
@@ -35,9 +35,8 @@ STRUCTS: Final[dict[Contract, type[msgspec.Struct]]] = {
     "model": Model,
 }
 _CONTRACT_OF: Final = {struct: contract for contract, struct in STRUCTS.items()}
-_FROM_THE_LOG: Final = ("offset", "key", "record_time")
 
-_touchpoint_fields: Final = [n for n in Touchpoint.__struct_fields__ if n not in _FROM_THE_LOG]
+_touchpoint_fields: Final = [n for n in Touchpoint.__struct_fields__ if n not in FROM_THE_LOG]
 _Produced: Final = msgspec.defstruct("Produced", [(n, Any) for n in _touchpoint_fields])
 """A touchpoint without the fields that come from the log: what a producer writes."""
 
@@ -69,6 +68,13 @@ class OutputCodec:
         time = trigger.issued_at if trigger.ended_at is None else trigger.ended_at
         event_id = f"{trigger.trigger_id}:{trigger.revision}"
         return self._record(trigger, trigger.customer, f"trigger.{trigger.status}", event_id, time)
+
+    def triggers(self, outputs: Outputs) -> list[Encoded]:
+        """All of them, each with the trace context of the touchpoint in whose step it was said, if that had one."""
+        made = list(map(self.trigger, outputs.triggers))
+        for place, trace in outputs.traces.items():
+            made[place].headers.extend(trace)
+        return made
 
     def decision(self, decision: Decision) -> Encoded:
         type_ = f"decision.{decision.outcome}"

@@ -377,6 +377,9 @@ class Outputs(msgspec.Struct, gc=False):
 
     signals: list[Signal] = []
     triggers: list[Trigger] = []
+    traces: dict[int, list[tuple[str, bytes]]] = {}
+    """Place in ``triggers`` -> trace context of the touchpoint in whose step it was said, where that had one. What a
+    timer says has none: it must not tell which touchpoint made it fire."""
     decisions: list[Decision] = []
     customers: dict[str, Customer | None] = {}
     """Last view of each profile whose view changed; None is a tombstone."""

@@ -33,7 +33,7 @@ class Touchpoint(msgspec.Struct, gc=False):
     """One thing that happened between a customer and the company.
 
     Times are integer milliseconds since the epoch. ``occurred_at`` is what the producer said; the engine corrects it
-    (semantics, rule 4). The fields up to ``record_time`` come from the log, not from the producer.
+    (semantics, rule 4). The fields up to ``trace_headers`` come from the log, not from the body.
     """
 
     event_id: str
@@ -45,6 +45,8 @@ class Touchpoint(msgspec.Struct, gc=False):
     """Kafka key as received; None where there was none (a file)."""
     record_time: int | None = None
     """Time the broker appended the record; None in a file without ``recorded_at``."""
+    trace_headers: list[tuple[str, bytes]] | None = None
+    """W3C trace context of the record's headers; None where there is none that is right."""
     customer_id: str | None = None
     anonymous_id: str | None = None
     actor: str | None = None
@@ -87,6 +89,10 @@ class Touchpoint(msgspec.Struct, gc=False):
     source: str | None = None
     schema_source: str | None = None
     properties: Properties | None = None
+
+
+FROM_THE_LOG: Final = frozenset({"offset", "key", "record_time", "trace_headers"})
+"""Fields that no body has."""
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):

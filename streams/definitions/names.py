@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.contracts.touchpoint import Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 
 
 def _lines(text: str) -> frozenset[str]:
@@ -39,7 +39,7 @@ STANDARD_EVENTS: Final = _lines(
 
 FIELDS: Final = frozenset(Touchpoint.__struct_fields__) - {
     # Different for every touchpoint, or no single value: telling instances apart by them makes no sense.
-    *("event_id", "occurred_at", "sent_at", "retried", "offset", "key", "record_time"),
+    *("event_id", "occurred_at", "sent_at", "retried", *FROM_THE_LOG),
     *("properties", "traits", "consent", "comment", "type"),
 }
 """Touchpoint fields by which instances and windows may be told apart; any other name is a property's."""

@@ -128,7 +128,7 @@ def end(
             holding.ended(p, trigger.trigger_id, reason or "")
     if issued.ghost:
         return
-    step.out.triggers.append(
+    step.say(
         msgspec.structs.replace(
             trigger,
             revision=trigger.revision + 1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal
+from streams.contracts.outputs import Counts, LastTouchpoint, Outputs, Signal, Trigger
 from streams.contracts.touchpoint import Touchpoint
 from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.decisions.shares import Shares
@@ -104,6 +104,14 @@ class Step:
         if due < p.next_due:
             p.next_due = due
             self.armed = True
+
+    def say(self, trigger: Trigger) -> None:
+        """A trigger goes out, with the trace of this step's touchpoint."""
+        out = self.out
+        trace = self.tp.trace_headers
+        if trace is not None:
+            out.traces[len(out.triggers)] = trace
+        out.triggers.append(trigger)
 
     def trail(self) -> list[LastTouchpoint]:
         """The last touchpoints; for a timer, those until its due time: its record must not tell when it fired."""

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streams.contracts.limits import Limits, Refused, check
 from streams.contracts.output_codec import OutputCodec
-from streams.contracts.touchpoint import RESERVED_PREFIX, Properties, Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, RESERVED_PREFIX, Properties, Touchpoint
 
 # What librdkafka says goes to whoever configures logging, not straight to the terminal.
 _log = logging.getLogger("streams.kafka.emit")
@@ -24,9 +24,7 @@ _log.addHandler(logging.NullHandler())
 
 DELIVERY_S: Final = 15.0
 FIELDS: Final = frozenset(Touchpoint.__struct_fields__) - {
-    "offset",
-    "key",
-    "record_time",
+    *FROM_THE_LOG,
     "event_id",
     "type",
     "occurred_at",

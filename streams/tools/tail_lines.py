@@ -15,7 +15,7 @@ from rich.text import Text
 
 from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
-from streams.contracts.touchpoint import Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 from streams.tools.tail import Read, Tombstone, Unreadable
 
 STATUS_STYLE: Final = {
@@ -48,12 +48,9 @@ def _json_value(value: msgspec.Struct) -> Any:
     if isinstance(value, Tombstone):
         return None
     if isinstance(value, Touchpoint):
-        fields = {name: getattr(value, name) for name in Touchpoint.__struct_fields__ if name not in _FROM_THE_LOG}
+        fields = {name: getattr(value, name) for name in Touchpoint.__struct_fields__ if name not in FROM_THE_LOG}
         return {name: field for name, field in fields.items() if field is not None}
     return msgspec.to_builtins(value)
-
-
-_FROM_THE_LOG: Final = frozenset({"offset", "key", "record_time"})
 
 
 def line(read: Read) -> Text:

@@ -5,6 +5,7 @@ Owns the translation from the engine's outputs to messages and the tally for the
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
@@ -49,6 +50,9 @@ class Tally:
     """(risk, probability) of those that were made."""
     state_records: int = 0
     state_bytes: int = 0
+    traces: list[list[tuple[str, bytes]]] = field(default_factory=list)
+    """Trace contexts that triggers carry."""
+    began_s: float = field(default_factory=time.time)
     seconds: float = 0.0
     """Time spent on decoding, the engine and encoding."""
 
@@ -87,8 +91,8 @@ class BatchBuilder:
             tally.signals[signal.kind, journey] += 1
             if signal.kind in ("stage_entered", "stage_left"):
                 tally.stages[journey, signal.stage or "", signal.kind.removeprefix("stage_")] += 1
-        for trigger in outputs.triggers:
-            self._add(topics.triggers, codec.trigger(trigger))
+        for trigger, made in zip(outputs.triggers, codec.triggers(outputs), strict=True):
+            self._add(topics.triggers, made)
             tally.triggers[trigger.action, trigger.arm or "", trigger.status] += 1
             if trigger.status == "issued":
                 tally.issued_for.append(trigger.issued_at)
@@ -102,6 +106,7 @@ class BatchBuilder:
             self._messages.append(Message(topics.examples, EXAMPLES_PARTITION, made.key, made.value, made.headers))
             tally.examples[example.risk, example.label] += 1
         tally.scores += outputs.scores
+        tally.traces += outputs.traces.values()
         self._customers.update(outputs.customers)
         counts = outputs.counts
         for name in COUNTS:

@@ -307,7 +307,10 @@ class Partition:
             producer.send(batch.messages)
             outcome = await self._thread(producer.finish)
             if outcome is Outcome.COMMITTED:
-                self._rt.metrics.commit_seconds.observe(time.monotonic() - began)
+                seconds = time.monotonic() - began
+                self._rt.metrics.commit_seconds.observe(seconds)
+                if self._rt.tracing is not None:
+                    self._rt.tracing.committed(self._rt.intake.topic, self.number, batch, seconds, attempt)
                 self._settle(batch)
                 return
             log.warning(

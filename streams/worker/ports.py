@@ -26,6 +26,7 @@ from streams.worker.phase import Phase
 
 if TYPE_CHECKING:
     from streams.worker.opening import Opened
+    from streams.worker.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,3 +235,5 @@ class Runtime:
     pool: Executor
     group: Group
     feed: Feed
+    tracing: Tracing | None = None
+    """None: no spans are wanted."""

@@ -48,6 +48,7 @@ from streams.worker.outcomes import (
 )
 from streams.worker.ports import Begin, Decoder, Intake, MakeEngine, Runtime
 from streams.worker.shell import Shell
+from streams.worker.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ YOUNG_OBJECTS: Final = 100_000
 frees; Python's 700 made looking at them a third of the cost of a touchpoint (measured: 70 us against 52)."""
 STOP_S: Final = 10.0
 """After draining, how long Faust may take to stop before the process ends anyway."""
+SPANS_S: Final = 3.0
+"""How long the end waits for a collector of spans."""
 WATCH_S: Final = 1.0
 
 
@@ -138,6 +141,7 @@ async def _run(settings: Settings, side: Side, instance: str) -> int:
         log.info("%s=%s", name, value)
     topics = Topics(settings.app, settings.prefix, settings.partitioning)
     shell, metrics = Shell(settings), side.metrics
+    tracing = Tracing(settings, instance) if settings.tracing.endpoint else None
     health = HealthServer(
         settings.http.host, side.port, metrics.registry, shell.not_live, shell.not_ready, inherited=side.door
     )
@@ -179,6 +183,7 @@ async def _run(settings: Settings, side: Side, instance: str) -> int:
         pool=pool,
         group=shell,
         feed=None,  # type: ignore[arg-type]  # the app makes it below
+        tracing=tracing,
     )
     known.start()
     gc.collect()
@@ -201,6 +206,9 @@ async def _run(settings: Settings, side: Side, instance: str) -> int:
         known.stop()
         models.stop()
         health.stop()
+        if tracing is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(tracing.stop), SPANS_S)
     # Faust and librdkafka leave threads behind that an ordinary exit would wait for.
     logging.shutdown()
     os._exit(shell.status)

@@ -128,7 +128,7 @@ class Traffic:
                 self.topics.touchpoints,
                 value,
                 record.key,
-                headers=record.headers,
+                headers=[*record.headers, ("traceparent", f"00-{number + 1:032x}-{number + 1:016x}-01".encode())],
                 on_delivery=partial(self._delivered, now),
             )
             if self.poison is not None and self.poison_every and number % self.poison_every == 0:

@@ -15,13 +15,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Message
 
 from streams.contracts.outputs import Signal
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
 from streams.worker.metric_catalogue import side
 from tests.conftest import PARTITIONS, Kafka
-from tests.support.produce import happened, now_ms, produce, read
+from tests.support.collector import Collector
+from tests.support.produce import happened, now_ms, produce, read, records
 from tests.support.workers import Worker, Workers, ready, running, until
 
 pytestmark = pytest.mark.integration
@@ -40,6 +42,12 @@ def workers(kafka: Kafka, topics: Topics, tmp_path: Path) -> Iterator[Workers]:
     # Small transactions, so that many scrapes fall into them.
     small = {"JOURNEY_BATCH_CHUNK_RECORDS": "5", "JOURNEY_BATCH_TRANSACTION_RECORDS": "20"}
     yield from running(kafka.bootstrap, topics, tmp_path, definitions=[SHOP], settings=small)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as running_collector:
+        yield running_collector
 
 
 class Scrapes:
@@ -96,7 +104,7 @@ def round_of(n: int) -> list[Touchpoint]:
 
 
 def test_every_scrape_adds_up_whoever_is_killed_and_one_port_tells_of_all(
-    kafka: Kafka, topics: Topics, workers: Workers
+    kafka: Kafka, topics: Topics, workers: Workers, collector: Collector
 ) -> None:
     # One process, killed in the middle.
     alone = workers.start()
@@ -112,7 +120,8 @@ def test_every_scrape_adds_up_whoever_is_killed_and_one_port_tells_of_all(
     assert_nothing_goes_back(seen)
 
     # Two behind one port go on; one of them is killed in the middle.
-    parent = workers.start(0, "--processes", "2", more={"JOURNEY_RESTART_BACKOFF": "200ms"})
+    traced = {"JOURNEY_TRACING_ENDPOINT": collector.endpoint, "JOURNEY_TRACING_SAMPLE": "1"}
+    parent = workers.start(0, "--processes", "2", more={"JOURNEY_RESTART_BACKOFF": "200ms", **traced})
     ready(parent)
     scrapes = Scrapes(parent)
     for n in range(1, ROUNDS):
@@ -149,4 +158,20 @@ def test_every_scrape_adds_up_whoever_is_killed_and_one_port_tells_of_all(
     assert sum(of(last, "journey_state_entries").values()) == CUSTOMERS
     entered = [s for s in read(kafka.bootstrap, topics.signals, Signal) if s.kind == "stage_entered"]
     assert len(entered) == CUSTOMERS
+
+    # A trace goes through, and the transaction that issued the trigger links to it.
+    context = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    failed = [happened(f"failed-{n}", "Payment Failed", "c1") for n in range(2)]
+    produce(kafka.bootstrap, topics, failed[:1])
+    produce(kafka.bootstrap, topics, failed[1:], [context])
+
+    def issued() -> list[Message]:
+        return [m for m in records(kafka.bootstrap, topics.triggers) if b"payment-help" in m.value()]
+
+    until(lambda: len(issued()) == 1, 30, "a trigger is issued", [parent])
+    assert [value for name, value in issued()[0].headers() if name == context[0]] == [context[1]]
     assert parent.end() == 0
+    linked = [span for span in collector.spans if span.links]
+    assert [span.links for span in linked] == [(("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"),)]
+    assert linked[0].attributes["messaging.batch.message_count"] >= 1
+    assert linked[0].resource["service.instance.id"].endswith(("-0", "-1"))

@@ -47,7 +47,7 @@ def test_a_touchpoint_of_two_megabytes_is_a_dead_letter_and_its_partition_goes_o
     large = happened("2", "Product Added", "me", properties={"comment": "x" * 2_000_000})
     around = [happened("1", "Product Added", "me"), large, happened("3", "Order Completed", "me")]
     # Compressed it is small, so the broker takes it into a topic whose records may have one megabyte.
-    produce(kafka.bootstrap, topics, around, **{"message.max.bytes": 4 << 20, "compression.type": "lz4"})
+    produce(kafka.bootstrap, topics, around, (), **{"message.max.bytes": 4 << 20, "compression.type": "lz4"})
     until(lambda: processed(worker) == 3, 30, "all three are taken", [worker])
     (letter,) = read(kafka.bootstrap, topics.dead_letters, DeadLetter)
     original = OutputCodec(PackagedSchemas(), "/tests").touchpoint(large).value or b""

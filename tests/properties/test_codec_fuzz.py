@@ -21,11 +21,10 @@ from streams.contracts.limits import Limits
 from streams.contracts.output_codec import STRUCTS, OutputCodec, OutputReader, body
 from streams.contracts.outputs import Customer, Decision, JournalLine, Signal, Trigger
 from streams.contracts.schemas import PackagedSchemas
-from streams.contracts.touchpoint import REASONS, Rejection, Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, REASONS, Rejection, Touchpoint
 
 LIMITS = Limits(value_bytes=2_000, properties=4, listed=6, name_characters=64, text_characters=80)
 PREFIX = schemas.prefix_of(1)
-FROM_THE_LOG = {"offset", "key", "record_time"}
 LONGS = st.integers(-(2**63), 2**63 - 1) | st.integers(-70, 70)
 TEXTS = st.text(max_size=8) | st.sampled_from(["é" * 40, "x" * 63, "x" * 64, "y" * 65, "y" * 80, "z" * 81])
 SCALARS = st.none() | st.booleans() | LONGS | st.floats() | TEXTS

@@ -41,15 +41,21 @@ def happened(event_id: str, name: str, customer: str = "c1", at: int | None = No
     )
 
 
-def produce(bootstrap: str, topics: Topics, touchpoints: Iterable[Touchpoint], **config: Any) -> None:
-    """In their order, acknowledged when this returns."""
+def produce(
+    bootstrap: str,
+    topics: Topics,
+    touchpoints: Iterable[Touchpoint],
+    marks: Sequence[tuple[str, bytes]] = (),
+    **config: Any,
+) -> None:
+    """In their order, acknowledged when this returns. ``marks``: headers beside those of each."""
     producer = Producer(
         {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True, **config},
         logger=_silent,
     )
     for touchpoint in touchpoints:
         record = _codec.touchpoint(touchpoint)
-        producer.produce(topics.touchpoints, record.value, record.key, headers=record.headers)
+        producer.produce(topics.touchpoints, record.value, record.key, headers=[*record.headers, *marks])
         producer.poll(0)
     assert producer.flush(READ_S) == 0
 

@@ -252,7 +252,7 @@ def _issue(step: Step, now: Moment, option: Option, decision: Decision, held: He
     if action.budget is not None:
         step.shares.spend(action.name, action.budget, action.cost, t)
     success.wait(step, option, trigger, t, now.values)
-    step.out.triggers.append(trigger)
+    step.say(trigger)
     if p.activity is not None:
         p.activity.add("issued", t)
         p.room -= SUM_BYTES

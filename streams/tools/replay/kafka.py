@@ -287,7 +287,7 @@ class _Partition:
             return
         encoder, kept = self.encoder, self.replay.outputs
         kept["signals"].extend(map(encoder.signal, outputs.signals))
-        kept["triggers"].extend(map(encoder.trigger, outputs.triggers))
+        kept["triggers"].extend(encoder.triggers(outputs))
         kept["decisions"].extend(map(encoder.decision, outputs.decisions))
         kept["dead_letters"].extend(map(encoder.dead_letter, letters))
         kept["examples"].extend(map(encoder.example, outputs.examples))

@@ -17,10 +17,9 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streams.contracts.output_codec import OutputCodec
-from streams.contracts.touchpoint import Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 from streams.tools.simulator.truth import Fact
 
-FROM_THE_LOG: Final = frozenset({"offset", "key", "record_time"})
 FIELDS: Final = tuple(name for name in Touchpoint.__struct_fields__ if name not in FROM_THE_LOG)
 _read: Final = attrgetter(*FIELDS)
 _encode: Final = msgspec.json.Encoder().encode

@@ -24,7 +24,7 @@ from streams.contracts.outputs import (
     OpenTrigger,
 )
 from streams.contracts.schemas import CONTRACTS, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
-from streams.contracts.touchpoint import Touchpoint
+from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 
 NESTED = {
     "LastTouchpoint": LastTouchpoint,
@@ -35,7 +35,6 @@ NESTED = {
     "CustomerRisk": CustomerRisk,
     "Header": Header,
 }
-FROM_THE_LOG = {"offset", "key", "record_time"}
 SCALAR = ["null", "boolean", "long", "double", "string"]
 VALUE = [*SCALAR, {"type": "array", "items": [*SCALAR, {"type": "map", "values": SCALAR}]}]
 

@@ -280,3 +280,51 @@ def test_an_actions_model_is_adopted_journalled_and_named_by_the_marker() -> Non
     assert {(c.model, c.p) for d in decisions for c in d.candidates if c.action == action.name} == {
         (f"{name}@3", 4.5 / 11)
     }
+
+
+def traced(offset: int, name: str, number: int, customer: str = "c") -> Any:
+    made = touched(offset, name, customer)
+    parent = f"00-{number:032x}-{number:016x}-01".encode()
+    made.headers = [("ce_type", b"x"), ("traceparent", parent), ("tracestate", b"shop=1")]
+    return made
+
+
+def test_a_trigger_carries_the_trace_of_the_touchpoint_in_whose_step_it_is_said() -> None:
+    def log(*, traces: bool) -> list[Any]:
+        events = [
+            *[(name, "c") for name in ("Product Added", "Payment Failed", "Payment Failed", "Order Completed")],
+            ("Product Added", "silent"),
+            *[("Page Viewed", "other")] * 3,
+            *[("Product Added", "silent")] * 3,  # 6 s after its first: the deadline fires before one of these
+        ]
+        at = [0, 1, 2, 3, 4, 5, 6, 7, 20, 21, 22]
+        return [
+            traced(offset, name, number + 1, customer) if traces else touched(offset, name, customer)
+            for number, (offset, (name, customer)) in enumerate(zip(at, events, strict=True))
+        ]
+
+    whole = feed(begin(runtime()), log(traces=True), 100)
+    triggers = of(whole, TOPICS.triggers)
+    said = [
+        (_reader.read(Trigger, message.value).status, _reader.read(Trigger, message.value).action,
+         dict(message.headers).get("traceparent"), dict(message.headers).get("tracestate"))
+        for message in triggers
+    ]  # fmt: skip
+    assert (
+        said
+        == [
+            ("issued", "payment_help", f"00-{3:032x}-{3:016x}-01".encode(), b"shop=1"),
+            ("cancelled", "payment_help", f"00-{4:032x}-{4:016x}-01".encode(), b"shop=1"),
+            ("issued", "reminder", None, None),  # of a deadline: no touchpoint said it
+            ("cancelled", "reminder", None, None),
+        ][: len(said)]
+    )
+    assert len(said) >= 3
+    for size in (1, 2, 3, 5):
+        assert of(feed(begin(runtime()), log(traces=True), size), TOPICS.triggers) == triggers
+    bare = feed(begin(runtime()), log(traces=False), 100)
+    without = [m._replace(headers=[h for h in m.headers if not h[0].startswith("trace")]) for m in triggers]
+    assert without == of(bare, TOPICS.triggers)
+    assert [m for m in whole.messages if m.topic != TOPICS.triggers] == [
+        m for m in bare.messages if m.topic != TOPICS.triggers
+    ]
