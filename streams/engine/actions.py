@@ -14,7 +14,8 @@ import msgspec
 from streams.contracts.outputs import Signal, Trigger
 from streams.definitions.policy import Arm
 from streams.engine.decisions import contacts, holding, outcomes, success
-from streams.engine.decisions.gates import Option, consented
+from streams.engine.decisions.gates import consented
+from streams.engine.decisions.options import Option
 from streams.engine.routes import Route
 from streams.engine.state import Issued, last
 from streams.engine.step import Step, instance_key

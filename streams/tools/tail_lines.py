@@ -16,6 +16,7 @@ from rich.text import Text
 from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.outputs import Customer, Decision, Example, JournalLine, Model, Signal, Trigger
 from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
+from streams.engine.decisions.plan import MODEL_PREFIX
 from streams.tools.tail import Read, Tombstone, Unreadable
 
 STATUS_STYLE: Final = {
@@ -160,6 +161,9 @@ def _decision(text: Text, read: Read) -> None:
     if d.chosen:
         text.append(f" {d.chosen} on {d.channel}")
     text.append(f"  {d.reason}")
+    own = next((one for one in d.candidates if one.action == d.chosen and one.usual is not None), None)
+    if own is not None:
+        text.append(f"  P {_percent(own.p)} (everyone's {_percent(own.usual)})", "cyan")
     closed = [f"{candidate.action}: {candidate.closed_by}" for candidate in d.candidates if candidate.closed_by]
     if closed:
         text.append("  " + ", ".join(closed), "bright_black")
@@ -196,8 +200,32 @@ def _example(text: Text, read: Read) -> None:
 def _model(text: Text, read: Read) -> None:
     m: Any = read.value
     _head(text, m.learned_until, f"{m.name}@{m.version}")
+    if m.name.startswith(MODEL_PREFIX):
+        _action_model(text, m)
+        return
     text.append(f"{m.algorithm} ({m.form})  {m.examples} labels, {m.base_rate:.1%} came true")
     text.append("  " + _pairs(m.evaluation), "bright_black")
+
+
+def _action_model(text: Text, m: Any) -> None:
+    text.append(f"{m.positives:.0f} successes of {m.examples} contacts ({m.base_rate:.1%})")
+    if m.paused:
+        text.append("  paused by a guardrail", "bold red")
+    figures = m.evaluation
+    if m.form == "contextual":
+        text.append(f"  P of each customer, by {len(m.features)} features ({m.algorithm})", "cyan")
+    else:
+        text.append("  one P for everyone")
+    if "contextual_lead" in figures:
+        judged, ahead, chance = (figures[f"contextual_{name}"] for name in ("labels", "lead", "lead_error"))
+        text.append(
+            f"  judged on {judged:.0f} contacts: log loss by features {figures['contextual_log_loss']:.4f}, for "
+            f"everyone {figures['counts_log_loss']:.4f} ({ahead:+.4f}, standard error {chance:.4f})",
+            "bright_black",
+        )
+    broken = [name.removeprefix("guardrail_") for name in figures if name.startswith("guardrail_")]
+    if broken:
+        text.append(f"  guardrails broken: {', '.join(broken)}", "red")
 
 
 def _tombstone(text: Text, read: Read) -> None:
@@ -216,6 +244,10 @@ def _pairs(values: dict[str, Any]) -> str:
     shown = [f"{name}={_short(value)}" for name, value in list(values.items())[:MOST_PROPERTIES]]
     more = len(values) - len(shown)
     return " ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None else f"{share:.1%}"
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,8 @@ from math import inf
 from streams.contracts.outputs import Candidate, Decision, Signal
 from streams.engine import actions, sessions
 from streams.engine.decisions import arbitration, buckets, contacts, context, gates, holding, success
-from streams.engine.decisions.gates import Moment, Option
+from streams.engine.decisions.gates import Moment
+from streams.engine.decisions.options import PRIOR, Option
 from streams.engine.decisions.state import Held, Made
 from streams.engine.facts import in_session
 from streams.engine.scoring.state import SUM_BYTES
@@ -167,7 +168,7 @@ def _choose(now: Moment, decision: Decision, passed: list[Option]) -> Option:
         rules,
         [option.scale for option in passed],
         [option.known for option in passed],
-        learned=any(option.model != gates.PRIOR for option in passed),
+        learned=any(option.model != PRIOR for option in passed),
         often=not now.personal and all(option.gates.value is not None for option in passed),
     )
     at = 0

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from streams.contracts.outputs import Candidate, Signal
 from streams.definitions.model import Action, Channel
 from streams.engine.decisions import buckets, contacts, hours
-from streams.engine.decisions.arbitration import ActionModel, Posterior
+from streams.engine.decisions.arbitration import ActionModel
 from streams.engine.decisions.context import Values, values_of
-from streams.engine.decisions.plan import Gates, Way, hours_of
+from streams.engine.decisions.options import Option
+from streams.engine.decisions.plan import Way, hours_of
 from streams.engine.decisions.state import Held
 from streams.engine.facts import in_session
-from streams.engine.routes import ActionPlan
 from streams.engine.scoring import features, labels
 from streams.engine.scoring.scores import vector
 from streams.engine.state import TRIGGERS, Issued, Profile, last
@@ -31,40 +30,6 @@ LARGEST: Final = 1e12
 ROLLOUT_SALT: Final = "rollout/"
 _OF_TURNS: Final = frozenset({"capacity", "closed"})
 _BEFORE_SUPPRESSION: Final = frozenset({"contact_limit", "quiet_hours"})
-PRIOR: Final = "prior"
-UNKNOWN: Final = Posterior(0.5, 0.5)
-
-
-class Option:
-    """One action that a signal asks for, on its way through the gates."""
-
-    # Twenty of them are made for a decision: what most never change stays the class's.
-    channel: Channel | None = None
-    replaces: Issued | None = None
-    scale: float = 0.0
-    """C x V x L."""
-    known: Posterior = UNKNOWN
-    p: float = 0.5
-    """Its mean."""
-    priority: float = 0.0
-    model: str = PRIOR
-    opens: int = 0
-    """Where a gate is closed for a time only: when to look again; 0: it is not."""
-    queued: Channel | None = None
-    """The channel that is full until then: who waits for it has a turn."""
-
-    def __init__(
-        self, plan: ActionPlan, gates: Gates, signal: Signal, due: int, step: int, since: int, candidate: Candidate
-    ) -> None:
-        self.plan = plan
-        self.gates = gates
-        self.signal = signal
-        self.due = due
-        """Of the deadline that made the signal; -1: none did."""
-        self.step = step
-        self.since = since
-        """Validity counts from here."""
-        self.candidate = candidate
 
 
 class Moment:

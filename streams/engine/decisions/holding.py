@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from streams.contracts.outputs import Signal
 from streams.definitions.model import Channel
 from streams.engine.decisions import contacts
-from streams.engine.decisions.gates import Option
+from streams.engine.decisions.options import Option
 from streams.engine.decisions.state import HELD, HELD_BYTES, HELD_MORE, Held
 from streams.engine.plan import Plan
 from streams.engine.routes import Route

@@ -16,7 +16,7 @@ from streams.engine.decisions import arbitration
 from streams.engine.decisions.arbitration import ActionModel, Posterior
 from streams.engine.decisions.choice import draw_of
 from streams.engine.decisions.context import of_names
-from streams.engine.decisions.gates import PRIOR
+from streams.engine.decisions.options import PRIOR
 
 
 def recompute(decision: Decision, definition: Definition, models: Mapping[str, ActionModel]) -> Candidate | None:

@@ -13,7 +13,7 @@ from typing import Final
 from streams.contracts.outputs import Example, Trigger
 from streams.engine.decisions import contacts
 from streams.engine.decisions.context import Values
-from streams.engine.decisions.gates import Option
+from streams.engine.decisions.options import Option
 from streams.engine.decisions.plan import MODEL_PREFIX
 from streams.engine.decisions.state import BITS, WAITING, WAITING_BYTES, Waiting
 from streams.engine.plan import Plan

@@ -14,14 +14,19 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.contracts.outputs import Decision, LastTouchpoint, Signal, Trigger
+from streams.contracts.outputs import Decision, LastTouchpoint, Model, Signal, Trigger
 from streams.contracts.schemas import SchemaSource
 from streams.contracts.topics import Topics
 from streams.tools.replay.sources import GZIP
 from streams.tools.tail import Stream, tail
 
-Record = Decision | Signal | Trigger
-_STRUCTS: Final[dict[str, type[Record]]] = {"decision": Decision, "signal": Signal, "trigger": Trigger}
+Record = Decision | Signal | Trigger | Model
+_STRUCTS: Final[dict[str, type[Record]]] = {
+    "decision": Decision,
+    "signal": Signal,
+    "trigger": Trigger,
+    "model": Model,
+}
 
 
 class NotFoundError(LookupError):
@@ -36,6 +41,8 @@ class Story:
     signals: list[Signal] = field(default_factory=list)
     trigger: list[Trigger] = field(default_factory=list)
     """Revisions, oldest first; of a ghost there is none."""
+    models: dict[str, Model] = field(default_factory=dict)
+    """By name@version: the contextual ones that weighed its candidates, as far as they are still known."""
 
 
 def stories(
@@ -63,14 +70,24 @@ def stories(
     for one in records("trigger", customer):
         if isinstance(one, Trigger):
             triggers.setdefault(one.trigger_id, []).append(one)
+    models = _models(records, decisions)
     return [
         Story(
             one,
             [signals[key] for key in dict.fromkeys((one.signal_id, *one.signals)) if key in signals],
             sorted(triggers.get(one.trigger_id or "", ()), key=lambda t: t.revision),
+            {c.model: models[c.model] for c in one.candidates if c.usual is not None and c.model in models},
         )
         for one in decisions
     ]
+
+
+def _models(records: Callable[[str, str | None], Iterable[Record]], decisions: Iterable[Decision]) -> dict[str, Model]:
+    wanted = {c.model for one in decisions for c in one.candidates if c.usual is not None}
+    if not wanted:
+        return {}  # nothing is read in vain
+    found = {f"{one.name}@{one.version}": one for one in records("model", None) if isinstance(one, Model)}
+    return {key: one for key, one in found.items() if key in wanted}
 
 
 def _is_about(decision: Decision, wanted: str) -> bool:
@@ -105,7 +122,7 @@ class File:
                     record = msgspec.convert(fields, _STRUCTS[kind])
                 except msgspec.MsgspecError as error:
                     raise ValueError(f"{self._path}, line {number}: {error}") from error
-                if customer is None or record.customer == customer:
+                if customer is None or isinstance(record, Model) or record.customer == customer:
                     yield record
 
     def _lines(self, packed: Iterable[bytes]) -> Iterator[bytes]:
@@ -129,8 +146,13 @@ class Log:
         for read in tail(
             self._config, self._topics, stream, self._schemas, customer=customer, since="beginning", until="end"
         ):
-            if isinstance(read.value, Decision | Signal | Trigger):
+            if isinstance(read.value, Decision | Signal | Trigger | Model):
                 yield read.value
 
 
-_STREAMS: Final[dict[str, Stream]] = {"decision": "decisions", "signal": "signals", "trigger": "triggers"}
+_STREAMS: Final[dict[str, Stream]] = {
+    "decision": "decisions",
+    "signal": "signals",
+    "trigger": "triggers",
+    "model": "models",
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import nan
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +16,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streams.contracts.outputs import Decision, Trigger
+from streams.contracts.outputs import Candidate, Decision, Model, Trigger
 from streams.engine.actions import in_words
+from streams.engine.decisions.context import Context, of_names
+from streams.engine.scoring.features import FEATURES, Feature
+from streams.engine.scoring.scorer import ModelRefused
+from streams.engine.scoring.words import strongest, words
 from streams.tools.explain.stories import Story
 
 CLOSED: Final = {
@@ -81,6 +86,9 @@ def tell(story: Story) -> Iterator[RenderableType]:
         for one in decision.candidates:
             if one.closed_by is not None:
                 yield _line("not", f"{one.action}: {CLOSED.get(one.closed_by, one.closed_by)}")
+        for one in decision.candidates:
+            if one.usual is not None:
+                yield _line("P", _own(one, decision, story.models.get(one.model or "")))
     for name, value in _how(decision):
         yield _line(name, value)
     for trigger in story.trigger:
@@ -142,6 +150,25 @@ def _candidates(decision: Decision) -> Table:
             style="bold" if chosen else "",
         )
     return table
+
+
+def _own(one: Candidate, decision: Decision, model: Model | None) -> str:
+    """How likely this customer was taken to respond, and why."""
+    text = f"{one.action}: {one.p or 0.0:.1%} for this customer, {one.usual or 0.0:.1%} for everyone"
+    if model is None:
+        return text
+    try:
+        context = Context(model)
+    except ModelRefused:
+        return text
+    values = of_names(context.names, decision.features)
+    if values is None:
+        return text
+    rising = (one.p or 0.0) >= (one.usual or 0.0)
+    shown = strongest(context.names, context.contributions(values), rising=rising)
+    features = [FEATURES.get(name) or Feature(name, "", name, read=lambda _: nan) for name in context.names]
+    why = words(features, values.filled, context.usual(), shown)
+    return f"{text}: {', '.join(why)}" if why else text
 
 
 def _how(decision: Decision) -> Iterator[tuple[str, str]]:

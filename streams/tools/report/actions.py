@@ -17,6 +17,7 @@ from streams.definitions.model import Action, Definition
 from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Split, Splits
 from streams.tools.report.groups import BOUNDS, GroupCell, GroupFigures, compared, expected_shares, harm_of
 from streams.tools.report.history import History
+from streams.tools.report.records import Choice, Option
 from streams.tools.report.statistics import (
     FEW,
     SUSPICIOUS,
@@ -51,6 +52,20 @@ class ActionCell:
     """Group -> units under the definition that is reported on, mature or not."""
     closed: Counter[str] = field(default_factory=Counter)
     """Gate -> candidates that it closed."""
+    own: list[float] = field(default_factory=lambda: [0.0] * 4)
+    """Of decisions with a P of the customer's own: how many weighed the action, how many issued it, and in these the
+    sums of P and of everyone's."""
+
+
+class OwnFigures(msgspec.Struct):
+    """Of decisions in which P was the customer's own."""
+
+    weighed: int
+    issued: int
+    p: float
+    """Mean where it was issued,"""
+    usual: float
+    """and what everyone's would have been there."""
 
 
 class OutcomeFigures(msgspec.Struct):
@@ -80,6 +95,8 @@ class ActionFigures(msgspec.Struct):
     previous: ActionSlice | None
     splits: list[ActionSlice]
     closed: dict[str, int]
+    own: OwnFigures | None
+    """None: P was everyone's in all decisions."""
     sample_ratio: float | None
     """Probability of a division as uneven as this one; None where no shares are declared."""
     expected: dict[str, float]
@@ -115,6 +132,8 @@ class ActionCounts:
         aftermaths: Aftermaths | None = None
         for choice in history.choices:
             for candidate in choice.candidates:
+                if candidate.usual is not None:
+                    self._weighed(history, frame, choice, candidate)
                 if candidate.closed_by is not None:
                     splits = self._where(
                         history, frame, choice.time, candidate.channel, choice.journey, choice.definition
@@ -127,6 +146,16 @@ class ActionCounts:
                 after = aftermaths.of(choice, action.attribution_ms)
                 crowded = after.contacts > action.guardrails.contacts
                 self._remember(action, choice.time, (*(getattr(after, name) for name in BOUNDS), crowded))
+
+    def _weighed(self, history: History, frame: Frame, choice: Choice, candidate: Option) -> None:
+        issued = choice.outcome == ISSUED and choice.chosen == candidate.action
+        splits = self._where(history, frame, choice.time, candidate.channel, choice.journey, choice.definition)
+        for cell in self._of(candidate.action).at(splits):
+            cell.own[0] += 1
+            if issued:
+                cell.own[1] += 1
+                cell.own[2] += candidate.p or 0.0
+                cell.own[3] += candidate.usual or 0.0
 
     @staticmethod
     def _where(
@@ -197,6 +226,7 @@ class ActionCounts:
             previous=slice_of(*PREVIOUS, previous, arms) if previous is not None else None,
             splits=[slice_of(by, value, cell, arms) for by in splits.names for value, cell in splits.by(by).items()],
             closed=dict(splits.whole.closed.most_common()),
+            own=_own(splits.whole.own),
             sample_ratio=probability,
             expected=expected,
             assigned=dict(sorted(assigned.items())),
@@ -244,3 +274,11 @@ def _outcomes(arm: str, life: LifeCell) -> OutcomeFigures:
         open=life.issued - ended,
         outcomes={name: Rate(life.outcomes[name], life.issued) for name in OUTCOMES if life.outcomes[name]},
     )
+
+
+def _own(counted: Sequence[float]) -> OwnFigures | None:
+    weighed, issued, p, usual = counted
+    if not weighed:
+        return None
+    n = issued or 1.0
+    return OwnFigures(int(weighed), int(issued), p / n, usual / n)

@@ -64,6 +64,9 @@ class Option(msgspec.Struct, gc=False, omit_defaults=True):
     channel: str | None = None
     v: float | None = None
     propensity: float | None = None
+    p: float | None = None
+    usual: float | None = None
+    """P of everyone, where ``p`` is the customer's own."""
 
 
 class Choice(msgspec.Struct, tag_field="kind", tag="decision", gc=False, omit_defaults=True):

@@ -36,6 +36,8 @@ def action_tables(actions: Sequence[ActionFigures], detail: Detail) -> Iterator[
     for action in actions:
         if any(group.against for group in action.whole.groups):
             yield _uplift_splits(action)
+    if any(action.own is not None for action in actions):
+        yield _own(actions)
     if any(action.closed for action in actions):
         yield _closed(actions)
 
@@ -165,6 +167,20 @@ def _guardrails(actions: Sequence[ActionFigures]) -> Table:
             divided = "" if n or action.sample_ratio is None else f"p = {action.sample_ratio:.2g}"
             rates = (words.count_of(group.harm[name]) for name in ("unsubscribed", "dismissed", "complained"))
             made.add_row(action.action, group.group, *rates, words.number(group.contacts, 2), divided)
+    return made
+
+
+def _own(actions: Sequence[ActionFigures]) -> Table:
+    caption = (
+        "Whom an action suits is learned where that says more than its share of success: P is then the customer's own. "
+        "Expected: mean P of those it was issued to, and what everyone's P would have been"
+    )
+    made = table("P of each customer", ("action",), ("weighed", "issued", "expected", "everyone's"), caption)
+    for action in actions:
+        if action.own is not None:
+            own = action.own
+            means = (f"{own.p:.1%}", f"{own.usual:.1%}") if own.issued else ("", "")
+            made.add_row(action.action, f"{own.weighed:,}", f"{own.issued:,}", *means)
     return made
 
 

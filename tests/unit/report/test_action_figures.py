@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.tools.report.actions import ActionFigures
+from streams.tools.report.actions import ActionFigures, OwnFigures
 from streams.tools.report.groups import ALL_ISSUED, GroupCell, expected_shares
 from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Life, Option, Record
@@ -305,6 +305,22 @@ def test_gates_say_why_not() -> None:
     assert {one.action: one.closed for one in figures} == {
         "nudge": {"channel": 1, "eligibility": 1}, "other": {"channel": 1},
     }  # fmt: skip
+
+
+def test_whose_p_it_was_is_told() -> None:
+    own = [Option("nudge", p=0.3, usual=0.2, propensity=0.9), Option("other", "not_drawn", p=0.1, usual=0.15)]
+    records = [choice(n, candidates=own, customer=f"c{n}") for n in range(3)]
+    records.append(choice(9, candidates=[Option("nudge", p=0.2, propensity=1.0)], customer="plain"))
+    loaded = definition(ACTION)
+    figures = report_of(loaded, frame(loaded), by_customer(records)).actions
+    nudge, other = (one.own for one in sorted(figures, key=lambda one: one.action))
+    assert nudge is not None
+    assert (nudge.weighed, nudge.issued) == (3, 3)
+    assert nudge.p == pytest.approx(0.3)
+    assert nudge.usual == pytest.approx(0.2)
+    assert other == OwnFigures(3, 0, 0.0, 0.0)
+    plain = report_of(loaded, frame(loaded), by_customer(records[3:])).actions
+    assert [one.own for one in plain] == [None]
 
 
 @given(st.lists(st.floats(0, 1000), max_size=20), st.lists(st.floats(0, 1000), max_size=20))

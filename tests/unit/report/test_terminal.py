@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from streams.tools.report import words
-from streams.tools.report.records import Record
+from streams.tools.report.records import Option, Record
 from streams.tools.report.report import Report, report_of
 from streams.tools.report.statistics import Interval, Rate
 from streams.tools.report.terminal import WEEKS, tables
@@ -35,6 +35,16 @@ def test_harm_and_warnings_stand_before_the_figures() -> None:
     warning = out.index("WARNING  nudge: the groups are not divided as declared")
     assert harm < out.index("Uplift")
     assert warning < out.index("Uplift")
+
+
+def test_p_of_each_customer_is_explained_where_there_was_one() -> None:
+    own = [Option("nudge", p=0.31, usual=0.12, propensity=0.9)]
+    out = told([choice(0, candidates=own)], ACTION, "full")
+    assert "P of each customer" in out
+    assert "P is then the customer's own" in " ".join(out.split())
+    (line,) = [line for line in out.splitlines() if "31.0%" in line]
+    assert "12.0%" in line
+    assert "P of each customer" not in told([choice(0)], ACTION, "full")
 
 
 def test_a_dated_change_is_marked_at_its_week() -> None:

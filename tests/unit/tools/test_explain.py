@@ -16,11 +16,14 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.contracts.outputs import Candidate, Decision, Outputs, Signal, Trigger
 from streams.definitions.load import load_files, shipped
+from streams.learner.snapshots import scorer_of
 from streams.tools.explain.stories import File, NotFoundError, Story, stories
 from streams.tools.explain.words import CLOSED, tell
 from streams.tools.replay.run import replay
-from streams.tools.replay.write import decision_line, signal_line, trigger_line
+from streams.tools.replay.write import decision_line, model_line, signal_line, trigger_line
 from streams.tools.simulator import generate
+from tests.support.engines import Run, define, touchpoint
+from tests.support.policies import SHOP, failed, reached, snapshot
 
 
 def said(story: Story) -> str:
@@ -113,6 +116,33 @@ def test_a_ghost_a_held_one_and_an_experiment_are_named() -> None:
     assert "held until" in text
     assert "2 of its sequence" in text
     assert "fifth_order" in text
+
+
+def test_p_of_a_customer_is_told_beside_everyones_with_what_moved_it(tmp_path: Path) -> None:
+    definition = define(SHOP + "risks: {churn: {without: Order Completed, horizon: 30d, features: [orders, nps]}}")
+    mail = definition.actions[0]
+    model = snapshot(definition, mail, 40.0, 160.0, weights=[1.5, 0.0], means=[0.3, 1.0], scales=[0.5, 1.0])
+    run = Run(definition)
+    run.adopt_model(scorer_of(model, None))
+    reached(run, "ada")
+    for n in range(3):
+        run.hear(touchpoint(10 + n, "Order Completed", "ada"))
+    failed(run, 1000, "ada")
+    path = tmp_path / "findings.jsonl"
+    other = snapshot(definition, mail, 41.0, 161.0, version=2)
+    known = [model_line(model), model_line(other)]
+    path.write_bytes(b"".join([*map(signal_line, run.signals), *map(decision_line, run.decisions), *known]))
+    (story,) = stories(File(path), "ada")
+    assert list(story.models) == ["action.mail@1"]
+    assert f"mail: {run.decisions[0].candidates[0].p:.1%} for this customer, 20.1% for everyone: 3 orders" in said(
+        story
+    )
+    # Where the snapshot is not kept any more, the figures are; where there is none, nothing is said.
+    path.write_bytes(b"".join(map(decision_line, run.decisions)))
+    (story,) = stories(File(path), "ada")
+    assert "20.1% for everyone\n" in said(story)
+    plain = Decision("d", "ada", 1, "issued", "issued", "s", candidates=[Candidate("mail", p=0.4)], chosen="mail")
+    assert "for everyone" not in said(Story(plain))
 
 
 def test_every_gate_has_words() -> None:
