@@ -119,7 +119,8 @@ class Topology:
                     self._healthy.add(name)
                     return
                 said = done.stdout + done.stderr
-            time.sleep(0.2)
+                time.sleep(1)  # each question is a process of its own
+            time.sleep(0.1)
         raise AssertionError(f"{name} is not healthy: {said}\n{self._running[name].tail()}")
 
     def run(self, name: str, *arguments: str, more: Mapping[str, str] | None = None) -> str:
