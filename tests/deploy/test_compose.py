@@ -26,7 +26,7 @@ from streams.settings import ENVIRONMENT, Settings
 from streams.settings_source import milliseconds, reference
 from streams.tools.topology import wanted
 from tests.deploy.merged import HARDENED, PLAIN, bare, compose, read
-from tests.deploy.queries import DEPLOY, ROOT, read_yaml
+from tests.deploy.queries import DEPLOY, ROOT, promtool, read_yaml
 
 FORMS: Final = {"plain": compose(*PLAIN), "hardened": compose(*HARDENED)}
 SERVICES: Final = {
@@ -224,5 +224,6 @@ def test_prometheus_scrapes_the_services_where_they_listen() -> None:
     assert targets["journey-worker"] == [f"worker-{n}:{Settings().http.port}" for n in (1, 2)]
     assert targets["journey-learner"] == [f"learner:{Settings().learner.port}"]
     assert all(("plain", target.partition(":")[0]) in SERVICES for found in targets.values() for target in found)
+    promtool("check", "config", DEPLOY / "prometheus" / "prometheus.yml", of="the configuration of Prometheus is")
     source = read_yaml(DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml")["datasources"][0]
     assert source["url"] == "http://prometheus:9090"

@@ -31,6 +31,18 @@ CONSTRAINTS: Final = {
 }
 
 
+IMAGE: Final = {"python_version": "3.11", "python_full_version": "3.11.13"}
+"""For markers: whatever Python the tests run with."""
+
+
+def requires(package: str) -> list[str]:
+    """What it says that it needs; nothing of one that only the image's Python needs and this one has not."""
+    try:
+        return importlib.metadata.requires(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
 def texts(stage: Stage, word: str) -> list[str]:
     return [text for found, text in stage.steps if found == word]
 
@@ -76,9 +88,9 @@ def test_locks_have_the_versions_that_the_tests_run_with_and_all_that_is_needed(
         if package in needed and not requirement.extras:
             continue
         needed.add(package)
-        for text in importlib.metadata.requires(package) or ():
+        for text in requires(package):
             other = Requirement(text)
-            if other.marker is None or any(other.marker.evaluate({"extra": extra}) for extra in extras):
+            if other.marker is None or any(other.marker.evaluate({**IMAGE, "extra": extra}) for extra in extras):
                 asked.append(other)
     assert set(locked) == needed, "python deploy/image/lock.py writes them anew"
 
