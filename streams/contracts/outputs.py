@@ -292,7 +292,7 @@ class Model(msgspec.Struct, gc=False):
     """Calibration: probability = sigmoid(slope * log-odds + shift)."""
     shift: float = 0.0
     body: bytes | None = None
-    """river: the pickled pipeline."""
+    """river: the pipeline, as its parts."""
     mac: bytes | None = None
     """river: HMAC-SHA256 by the deployment's key over everything else."""
     software: str = ""

@@ -6,12 +6,13 @@ Owns the proof that no byte of a signed model can be changed, and that nothing b
 from __future__ import annotations
 
 import os
-import pickle
+import re
 import zlib
-from collections.abc import Callable
+from collections import Counter, OrderedDict, defaultdict, deque
 from contextlib import suppress
-from io import BytesIO
 from math import inf, nan
+from random import Random
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -172,28 +173,23 @@ def test_a_form_of_the_future_is_refused() -> None:
     assert refusal(signed(copy(LINEAR_MODEL, form="onnx"), KEY)) == "newer"
 
 
-class Evil:
-    """What a pickle would run on load."""
-
-    def __init__(self, call: Callable[..., Any], *arguments: Any) -> None:
-        self.call, self.arguments = call, arguments
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return self.call, self.arguments
+LIST, TUPLE, SET, FROZENSET, DICT, NAME, METHOD, OBJECT = range(8)
+"""Kinds of nodes, as they are written."""
 
 
-def body_of(plain: bytes, *, texts: list[str] | None = None, format: int = 1, river: list[int] | None = None) -> bytes:  # noqa: A002 - the field's name
-    packed = msgspec.msgpack.encode((format, frozen.version() if river is None else river, texts or [], plain))
+def body_of(
+    nodes: Any,
+    names: Any = (),
+    *,
+    format: int = frozen.FORMAT,  # noqa: A002 - the field's name
+    river: list[int] | None = None,
+) -> bytes:
+    packed = msgspec.msgpack.encode((format, frozen.version() if river is None else river, names, nodes))
     return zlib.compress(packed)
 
 
-def global_of(module: str, name: str) -> bytes:
-    """A pickle that is one name and nothing else."""
-
-    def text(s: str) -> bytes:
-        return b"\x8c" + bytes([len(s)]) + s.encode()
-
-    return b"\x80\x05" + text(module) + text(name) + b"\x93."
+def call_of(module: str, name: str, *arguments: Any) -> bytes:
+    return body_of([[OBJECT, 0, False, list(arguments), None, [], []]], [(module, name)])
 
 
 @pytest.mark.parametrize(
@@ -214,26 +210,74 @@ def global_of(module: str, name: str) -> bytes:
         ("river.stream.iter_csv", "open_filepath"),
         ("river.treeish", "x"),
         ("river.utils.pretty", "print_table"),
+        ("pickle", "loads"),
     ],
 )  # fmt: skip
 def test_nothing_but_the_parts_of_models_can_be_named(module: str, name: str) -> None:
+    for body in (body_of([[NAME, 0]], [(module, name)]), call_of(module, name)):
+        with pytest.raises(frozen.Unreadable) as refused:
+            frozen.thaw(body)
+        assert refused.value.reason == "foreign"
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(frozen.NAMED))
+def test_what_may_be_held_is_not_called(module: str, name: str) -> None:
+    assert callable(frozen.thaw(body_of([[NAME, 0]], [(module, name)])))
     with pytest.raises(frozen.Unreadable) as refused:
-        frozen.thaw(body_of(global_of(module, name)))
+        frozen.thaw(call_of(module, name))
     assert refused.value.reason == "foreign"
 
 
 def test_a_signed_body_that_would_run_code_is_refused_before_it_runs() -> None:
-    plain = pickle.dumps(Evil(os.mkdir, "should-not-be-there"))
-    assert refusal(signed(copy(TREE_MODEL, body=body_of(plain)), KEY)) == "foreign"
+    body = call_of("os", "mkdir", "should-not-be-there")
+    assert refusal(signed(copy(TREE_MODEL, body=body), KEY)) == "foreign"
     assert not os.path.exists("should-not-be-there")
 
 
 def test_methods_that_are_not_known_are_refused() -> None:
-    file = BytesIO()
-    pickler = frozen._Pickler(file)
-    pickler.dump(PageHinkley().update)
     with pytest.raises(frozen.Unreadable, match=r"PageHinkley\.update"):
-        frozen.thaw(body_of(file.getvalue(), texts=list(pickler.texts)))
+        frozen.freeze(PageHinkley().update)
+    detector = [OBJECT, 0, True, [], {}, [], []]
+    with pytest.raises(frozen.Unreadable, match=r"PageHinkley\.update"):
+        frozen.thaw(body_of([[METHOD, [1], "update"], detector], [(PageHinkley.__module__, PageHinkley.__qualname__)]))
+
+
+@pytest.mark.parametrize("thing", [open, os.system, lambda: None, 2**70, 1j, re.compile("a"), Thread()])
+def test_what_could_not_be_read_again_is_not_written(thing: Any) -> None:
+    with pytest.raises((frozen.Unreadable, OverflowError)):
+        frozen.freeze([thing])
+
+
+SHARED: list[Any] = [1, "a"]
+THINGS: list[Any] = [
+    None,
+    -0.0,
+    2**63 - 1,
+    b"\0",
+    {"a": [True, 1, 1.0], (1, "b"): {2, 3}, 4.0: frozenset({"x", "y"})},
+    [SHARED, SHARED, {"again": SHARED}],
+    defaultdict(int, {"a": 1}),
+    deque([1, SHARED], maxlen=3),
+    Counter("abca"),
+    OrderedDict([("b", 1), ("a", 2)]),
+    {"random": Random(5)},
+]
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
+def test_plain_things_come_back_as_they_were(thing: Any) -> None:
+    written = frozen.freeze({"it": thing})
+    back = frozen.thaw(written)["it"]
+    assert type(back) is type(thing)
+    assert repr(back) == repr(thing) or back["random"].getstate() == thing["random"].getstate()
+    assert frozen.freeze({"it": back}) == written
+
+
+def test_what_was_one_object_is_one_again() -> None:
+    held: list[Any] = []
+    held.append({"itself": held})
+    back = frozen.thaw(frozen.freeze([held, held]))
+    assert back[0] is back[1] is back[0][0]["itself"]
 
 
 @pytest.mark.parametrize(
@@ -243,11 +287,21 @@ def test_methods_that_are_not_known_are_refused() -> None:
         (b"no model", "malformed"),
         (zlib.compress(b"no model"), "malformed"),
         (body_of(b""), "malformed"),
-        (body_of(pickle.dumps({"a": 1})), "malformed"),
+        (body_of([]), "malformed"),
+        (body_of([[LIST, [[7]]]]), "malformed"),
+        (body_of([[LIST, [["a"]]]]), "malformed"),
+        (body_of([[99, []]]), "malformed"),
+        (body_of([[DICT, [1]]]), "malformed"),
+        (body_of([[TUPLE, [[0]]]]), "malformed"),
+        (body_of([[SET, [[1]]], [LIST, []]]), "malformed"),
+        (body_of([[OBJECT, 0, False, [[0]], None, [], []]], [("collections", "deque")]), "malformed"),
+        (body_of([[NAME, 5]]), "malformed"),
+        (body_of([[TUPLE, [[n + 1]]] for n in range(5_000)] + [[LIST, []]]), "malformed"),
         ((TREE_MODEL.body or b"")[:-10], "malformed"),
         ((TREE_MODEL.body or b"") + b"more", "malformed"),
-        (body_of(pickle.dumps(1), format=2), "newer"),
-        (body_of(pickle.dumps(1), river=[99, 0]), "newer"),
+        (body_of([[LIST, []]], format=1), "malformed"),
+        (body_of([[LIST, []]], format=frozen.FORMAT + 1), "newer"),
+        (body_of([[LIST, []]], river=[99, 0]), "newer"),
         (bytes(BODY_MAX_BYTES + 1), "malformed"),
     ],
 )
@@ -258,7 +312,7 @@ def test_bodies_that_cannot_be_read(body: bytes, reason: str) -> None:
 def test_a_small_body_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "PLAIN_MAX_BYTES", 10_000)
     with pytest.raises(frozen.Unreadable, match="too many"):
-        frozen.thaw(body_of(bytes(20_000)))
+        frozen.thaw(body_of([[LIST, [bytes(20_000)]]]))
 
 
 @settings(max_examples=200, deadline=None)
