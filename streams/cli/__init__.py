@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "tail": "streams.cli.tail:tail",
     "explain": "streams.cli.explain:explain",
     "topics": "streams.cli.topics:app",
+    "capacity": "streams.cli.capacity:capacity",
     "reshard": "streams.cli.reshard:app",
     "kafka": "streams.cli.kafka:app",
     "replay": "streams.cli.replay:replay",
