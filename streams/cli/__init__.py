@@ -28,6 +28,8 @@ COMMANDS: Final[dict[str, str]] = {
     "tail": "streams.cli.tail:tail",
     "explain": "streams.cli.explain:explain",
     "topics": "streams.cli.topics:app",
+    "backup": "streams.cli.backup:backup",
+    "restore": "streams.cli.backup:restore",
     "capacity": "streams.cli.capacity:capacity",
     "reshard": "streams.cli.reshard:app",
     "kafka": "streams.cli.kafka:app",

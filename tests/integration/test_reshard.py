@@ -132,6 +132,8 @@ class Move:
             "JOURNEY_KAFKA_BOOTSTRAP": bootstrap,
             "JOURNEY_PREFIX": topics.prefix,
             "JOURNEY_APP": topics.app,
+            "JOURNEY_GROUP_SESSION_TIMEOUT": "6s",
+            "JOURNEY_GROUP_HEARTBEAT": "1s",
         }
         self.settings = load(self.environment)
 

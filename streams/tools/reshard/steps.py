@@ -16,6 +16,7 @@ from msgspec import structs
 from streams.contracts.schemas import SchemaSource
 from streams.engine import formats
 from streams.settings import Settings
+from streams.tools.groups import members_that_stay
 from streams.tools.importer import hold_clocks
 from streams.tools.reshard.merge import Sources, Unlike
 from streams.tools.reshard.survey import (
@@ -26,7 +27,6 @@ from streams.tools.reshard.survey import (
     Survey,
     ends,
     held,
-    members,
     survey,
     unread,
 )
@@ -61,7 +61,7 @@ def check_movable(found: Survey, partitions: int) -> None:
     if paused:
         raise ReshardError(f"partitions {paused} are paused by their dead letters: `journey partitions resume N` first")
     if found.stage < Stage.SWITCH and any(record.importing for record in Sources.of(old.markers).records.values()):
-        raise ReshardError("an import is under way: let it end, or `journey import --end` if it was killed")
+        raise ReshardError("an import is under way: let it end, or `journey import --finish` if it was killed")
 
 
 def prepare(settings: Settings, partitions: int, told: Told) -> Survey:
@@ -233,7 +233,7 @@ def fence(settings: Settings, told: Told) -> Survey:
         told("fenced already")
         return found
     old = found.old
-    if running := members(old):
+    if running := members_that_stay(settings, settings.group_id):
         raise ReshardError(
             f"{running} workers are in the group {old.settings.group_id}: stop them first, so that all partitions "
             "stand at one definition and one model"

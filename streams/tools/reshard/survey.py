@@ -10,20 +10,18 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, TopicPartition
 
 from streams.contracts.topics import Topics
 from streams.settings import Settings
 from streams.tools.reshard.merge import Sources
-from streams.tools.topics import Found, admin_client, read_topics
+from streams.tools.topics import Found, read_topics
 from streams.worker.changelog import end_offset, last_marker, read_to_end, reader
 from streams.worker.marker import Marker
 
 CLOSED_BYTES: Final = 96
 """``max.message.bytes`` of a touchpoint topic that is closed: brokers refuse every touchpoint (with the batch around it
 the smallest takes 112 bytes) and still take the end of a transaction (78), or one that is open could never end."""
-ASK_S: Final = 15.0
 
 
 class ReshardError(Exception):
@@ -174,16 +172,3 @@ def ends(side: Side) -> dict[int, int]:
 def held(side: Side) -> bool:
     """All idle clocks stand still."""
     return all(record.importing for record in Sources.of(side.markers).records.values())
-
-
-def members(side: Side) -> int:
-    """Workers in the group of that partitioning."""
-    admin: AdminClient = admin_client(side.settings.kafka.librdkafka())
-    group = side.settings.group_id
-    try:
-        described = admin.describe_consumer_groups([group], request_timeout=ASK_S)[group].result()
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return 0
-        raise ReshardError(f"the group {group} does not tell its members: {error.args[0].str()}") from error
-    return 0 if described.state == ConsumerGroupState.DEAD else len(described.members)
