@@ -50,6 +50,7 @@ def runtime(made: Settings | None = None) -> Any:
         metrics=Metrics(),
         definitions=SimpleNamespace(end=7),
         models=SimpleNamespace(newest=lambda _risk, _signature: None),
+        tracing=None,
         intake=Intake(TOPICS.touchpoints, TOPICS.state, TOPICS.journal),
     )
 
