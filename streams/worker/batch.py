@@ -56,6 +56,27 @@ class Tally:
     seconds: float = 0.0
     """Time spent on decoding, the engine and encoding."""
 
+    def add(self, other: Tally) -> None:
+        """The numbers of another one; what is kept for each transaction by itself (``issued_for``, ``traces``, times)
+        is not."""
+        self.consumed += other.consumed
+        self.already_applied += other.already_applied
+        self.state_records += other.state_records
+        self.state_bytes += other.state_bytes
+        self.scores += other.scores
+        for mine, others in (
+            (self.dead_letters, other.dead_letters), (self.counts, other.counts), (self.signals, other.signals),
+            (self.stages, other.stages), (self.triggers, other.triggers), (self.not_issued, other.not_issued),
+            (self.examples, other.examples),
+        ):  # fmt: skip
+            if others:
+                add(mine, others)
+
+
+def add(mine: Counter[Any], others: Counter[Any]) -> None:
+    for name, number in others.items():
+        mine[name] = mine.get(name, 0) + number
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -45,12 +45,9 @@ class HealthServer:
         inherited: int | None = None,
         before: Callable[[], None] | None = None,
     ) -> None:
-        def metrics() -> bytes:
-            if before is not None:
-                before()
-            return generate_latest(registry)
-
-        pages: dict[str, tuple[Callable[[], bytes], str]] = {"/metrics": (metrics, CONTENT_TYPE_LATEST)}
+        self._registry = registry
+        self._before = before
+        pages: dict[str, tuple[Callable[[], bytes], str]] = {"/metrics": (self.scraped, CONTENT_TYPE_LATEST)}
         if inherited is not None:
             pages[ASKED] = (lambda: answer(registry, live(), ready()), "application/msgpack")
         handler = _handler(pages, {"/livez": live, "/readyz": ready})
@@ -68,6 +65,12 @@ class HealthServer:
                     "any."
                 ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    def scraped(self) -> bytes:
+        """The answer to /metrics."""
+        if self._before is not None:
+            self._before()
+        return generate_latest(self._registry)
 
     @property
     def port(self) -> int:

@@ -1,14 +1,14 @@
-"""What the worker counts, and when: the metrics of the catalogue, moved once for each chunk taken and each transaction.
+"""What the worker counts, and when: the metrics of the catalogue, from one tally for each transaction.
 
-Owns the moments of counting. A scrape sees all of a transaction or nothing of it: what belongs together moves under one
-lock, and a scrape copies everything under the same one, so that the conservation law (semantics, rule 26) holds in
-every answer.
+Owns the moments of counting. While it works, the worker only notes what it took and what a transaction did; a scrape,
+or the next second, counts it, many small transactions in one go. Noting and counting have one lock, so a scrape sees
+all of a transaction or nothing of it, and the conservation law (semantics, rule 26) holds in every answer.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -21,23 +21,24 @@ from streams.worker.batch import Tally
 from streams.worker.metric import PREFIX, Metric
 
 RESULTS: Final = ("processed", "duplicate", "too_late", "dead_letter", "already_applied", "abandoned")
-NOTED: Final = (
+NOTED: Final = frozenset({
     "conflicting", "skew_corrected", "skew_cut", "unassigned", "preset_fields_missing", "evicted", "shed",
     "features_missing", "scores_unusable", "snapshots_full", "labels_censored", "contacts_censored", "held_full",
     "outcomes_matched", "outcomes_ambiguous", "outcomes_unknown", "outcomes_repeated", "outcomes_early",
-)  # fmt: skip
+})  # fmt: skip
 
 
 class _AtOnce(Collector):
     """A scrape's view of the metrics: copied as a whole while nothing moves."""
 
-    def __init__(self, inner: CollectorRegistry, lock: threading.RLock) -> None:
-        self._inner = inner
-        self._lock = lock
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Family]:
-        with self._lock:
-            return list(self._inner.collect())
+        metrics = self._metrics
+        with metrics.lock:
+            metrics.fold()
+            return list(metrics.own.collect())
 
 
 class Metrics:
@@ -49,7 +50,10 @@ class Metrics:
         """The metrics of the catalogue, for whoever holds the lock."""
         self.registry = CollectorRegistry()
         """What is served."""
-        self.registry.register(_AtOnce(self.own, self.lock))
+        self._taken: dict[str, int] = {}
+        self._settled: list[tuple[Tally, float]] = []
+        self._abandoned = 0
+        self.registry.register(_AtOnce(self))
         ProcessCollector(registry=self.registry)
         counter, gauge, histogram = self.counter, self.gauge, self.histogram
         self.consumed = counter(catalogue.CONSUMED)
@@ -117,21 +121,47 @@ class Metrics:
     def taken(self, topic: str, records: int) -> None:
         """A chunk goes to the engine."""
         with self.lock:
-            self.consumed.labels(topic).inc(records)
-            self.in_flight.inc(records)
+            self._taken[topic] = self._taken.get(topic, 0) + records
 
     def settled(self, tally: Tally, wall_s: float) -> None:
-        """A transaction is certain: count what it did."""
+        """A transaction is certain."""
         with self.lock:
-            self._touchpoints(tally)
-            self._found(tally, wall_s)
-            self.state_records.inc(tally.state_records)
-            self.state_written.inc(tally.state_bytes)
+            self._settled.append((tally, wall_s))
+
+    def abandoned(self, tally: Tally) -> None:
+        """The partition was lost: its new owner processes these again."""
+        with self.lock:
+            self._abandoned += tally.consumed + tally.already_applied
+
+    def fold(self) -> None:
+        """Count what has been noted since the last time: a scrape does so first, and the worker each second."""
+        with self.lock:
+            taken, settled, abandoned = self._taken, self._settled, self._abandoned
+            self._taken, self._settled, self._abandoned = {}, [], 0
+            for topic, records in taken.items():
+                self.consumed.labels(topic).inc(records)
+                self.in_flight.inc(records)
+            if abandoned:
+                self.processed.labels("abandoned").inc(abandoned)
+                self.in_flight.dec(abandoned)
+            if settled:
+                self._transactions(settled)
+
+    def _transactions(self, settled: Sequence[tuple[Tally, float]]) -> None:
+        whole = Tally()
+        for tally, wall_s in settled:
             if tally.consumed:
                 self.batch_records.observe(tally.consumed)
                 self.batch_seconds.observe(tally.seconds)
-            self.in_flight.dec(tally.consumed + tally.already_applied)
-            self.commits.labels("committed").inc()
+            for issued_at in tally.issued_for:
+                self.latency.observe(max(0.0, wall_s - issued_at / 1000))
+            whole.add(tally)
+        self._touchpoints(whole)
+        self._found(whole)
+        self.state_records.inc(whole.state_records)
+        self.state_written.inc(whole.state_bytes)
+        self.in_flight.dec(whole.consumed + whole.already_applied)
+        self.commits.labels("committed").inc(len(settled))
 
     def _touchpoints(self, tally: Tally) -> None:
         counts = tally.counts
@@ -153,11 +183,11 @@ class Metrics:
             self.late.labels("too_late").inc(counts["too_late"])
         if counts["duplicate"]:
             self.duplicates.inc(counts["duplicate"])
-        for what in NOTED:
-            if counts[what]:
-                self.noted.labels(what).inc(counts[what])
+        for what, number in counts.items():
+            if what in NOTED and number:
+                self.noted.labels(what).inc(number)
 
-    def _found(self, tally: Tally, wall_s: float) -> None:
+    def _found(self, tally: Tally) -> None:
         for (kind, journey), number in tally.signals.items():
             self.signals.labels(kind, journey).inc(number)
         for (journey, stage, change), number in tally.stages.items():
@@ -171,13 +201,3 @@ class Metrics:
             by_risk[risk].observe(score)
         for (risk, label), number in tally.examples.items():
             self.examples.labels(risk, str(label).lower()).inc(number)
-        for issued_at in tally.issued_for:
-            self.latency.observe(max(0.0, wall_s - issued_at / 1000))
-
-    def abandoned(self, tally: Tally) -> None:
-        """The partition was lost: its new owner processes these again."""
-        number = tally.consumed + tally.already_applied
-        if number:
-            with self.lock:
-                self.processed.labels("abandoned").inc(number)
-                self.in_flight.dec(number)

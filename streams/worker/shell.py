@@ -172,6 +172,7 @@ class Shell:
             seconds += TICK_S
             if seconds >= 1.0:
                 seconds = 0.0
+                self.runtime.metrics.fold()
                 self._gauges()
                 if not self._draining and (failure := self.feed.failure() if self.feed else None):
                     self.on_consumer_failure(failure)

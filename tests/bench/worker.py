@@ -27,8 +27,11 @@ from streams.contracts.touchpoint import Touchpoint
 from streams.engine.engine import Engine
 from streams.settings import load
 from streams.worker.batch import BatchBuilder, Tally
+from streams.worker.health import HealthServer
 from streams.worker.metrics import Metrics
 from streams.worker.run import run_worker
+from streams.worker.shell import Shell
+from streams.worker.tracing import Tracing
 from streams.worker.transactions import PartitionProducer
 from tests.bench.meter import Mark, between, cpu_by_thread, peak_mb, resident_mb, tell
 from tests.bench.place import Place
@@ -117,6 +120,16 @@ def main(definition: Path) -> None:
                 watch.start()
             return super().process(touchpoints, None)
 
+    # What is told about the work, apart from the work.
+    for name in ("taken", "settled", "fold"):
+        watch.time(Metrics, name, "counting")
+    watch.time(Shell, "_gauges", "gauges")
+    watch.time(Tracing, "committed", "spans")
+    if os.environ.get("JOURNEY_TRACING_ENDPOINT"):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+
+        watch.time(OTLPSpanExporter, "export", "spans sent (in a thread)")
+    watch.time(HealthServer, "scraped", "scrapes (in threads)")
     settle = Metrics.settled
 
     def settled(self: Metrics, tally: Tally, wall_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -49,10 +50,10 @@ class LearnerMetrics(Metrics):
         if isfinite(found.base_rate):
             self.base_rate.labels(risk).set(found.base_rate)
 
-    def settled(self, tally: Tally, wall_s: float) -> None:
-        assert isinstance(tally, LearnerTally)  # noqa: S101 - a learner makes no other
-        with self.lock:
-            super().settled(tally, wall_s)
+    def _transactions(self, settled: Sequence[tuple[Tally, float]]) -> None:
+        super()._transactions(settled)
+        for tally, _ in settled:
+            assert isinstance(tally, LearnerTally)  # noqa: S101 - a learner makes no other
             for reason, number in tally.refused.items():
                 self.examples_refused.labels(reason).inc(number)
                 self.processed.labels("refused").inc(number)
