@@ -152,7 +152,14 @@ class OutputReader:
             schema = self._schemas.writer(schema_id)
             if schema is None:
                 raise ValueError(f"no schema has the id {schema_id}")
-            writer = self._writers[schema_id] = schemas.compiled(schema)
+            try:
+                problem = schemas.unsafe(schema)
+                writer = schemas.compiled(schema)
+            except Exception as error:  # whatever a registry holds under that id
+                raise ValueError(f"the schema {schema_id} cannot be used: {type(error).__name__}") from error
+            if problem is not None:
+                raise ValueError(f"the schema {schema_id} must not be used: {problem}")
+            self._writers[schema_id] = writer
         stream = BytesIO(value)
         stream.seek(5)
         try:

@@ -304,9 +304,10 @@ def _avro(schema: Schema) -> dict[str, Any] | None:
     """The schema as a dict. One that is not an Avro record comes back as one that no touchpoint can be read with."""
     if (schema.schema_type or "AVRO") != "AVRO" or schema.references:
         return {"type": "record", "name": f"not_avro_{schema.schema_type}", "fields": []}
+    text = schema.schema_str or ""
     try:
-        found = json.loads(schema.schema_str or "")
-    except ValueError:
+        found = json.loads(text) if len(text) <= schemas.LARGEST_BYTES else None
+    except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {"type": "record", "name": "not_a_record", "fields": []}
 

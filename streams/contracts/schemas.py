@@ -7,7 +7,6 @@ no logical types: the engine counts in integer milliseconds, and turning each in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, get_args
@@ -104,43 +103,71 @@ class PackagedSchemas:
         return None
 
 
+DEEPEST: Final = 32
+"""Levels of types in types of a writer's schema, with every name followed. The packaged ones have up to seven."""
+LARGEST_BYTES: Final = 1 << 20
+"""Of the text of a writer's schema. The packaged ones have up to 13 KB."""
+_NAMED: Final = frozenset({"record", "error", "enum", "fixed"})
+
+
 def unsafe(schema: Any) -> str | None:
     """Why a writer's schema could make reading endless or deep whatever the record's size; None if it cannot.
 
-    A compiled reader recurses without a bound through a type that contains itself, and loops without a bound over
-    items that take no bytes.
+    A compiled reader recurses without a bound through types within types, and visits what takes no bytes without ever
+    coming to the end of the record: items of an array, or fields that double with each record around them. Where every
+    field and item takes a byte, the record's size bounds the work. Raises what fastavro raises for what is no schema.
     """
-    for path, node, inside in _walk(schema, "", ()):
-        if isinstance(node, str) and node in inside:
-            return f"{path or node} contains itself"
-        if isinstance(node, dict) and node.get("type") == "array" and _takes_nothing(node.get("items")):
-            return f"the items of {path} take no bytes"
+    try:
+        _measure(compiled(schema), "", {})
+    except _Unsafe as found:
+        return str(found)
     return None
 
 
-def _takes_nothing(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        kind = schema.get("type")
-        if kind == "record":
-            return all(_takes_nothing(f.get("type")) for f in schema.get("fields", ()))
-        return (kind == "fixed" and schema.get("size") == 0) or (kind is not None and _takes_nothing(kind))
-    return bool(schema == "null")
+class _Unsafe(Exception):  # noqa: N818 - an answer, not a fault
+    """The schema must not be used; the text says why."""
 
 
-def _walk(node: Any, path: str, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    yield path, node, inside
+def _measure(node: Any, path: str, named: dict[str, tuple[bool, int] | None]) -> tuple[bool, int]:
+    """(whether it may take no bytes, levels) of a schema whose names are full. ``named``: of the types so far, None
+    while one is being measured."""
     if isinstance(node, list):
-        for branch in node:
-            yield from _walk(branch, path, inside)
-    elif isinstance(node, dict):
-        name = node.get("name")
-        if isinstance(name, str) and node.get("type") in ("record", "error"):
-            inside = (*inside, name, name.rpartition(".")[2], f"{node.get('namespace', '')}.{name}")
-        for field in node.get("fields", ()):
-            yield from _walk(field.get("type"), f"{path}.{field.get('name')}".lstrip("."), inside)
-        for key in ("items", "values", "type"):
-            if isinstance(node.get(key), (dict, list)) or (key != "type" and key in node):
-                yield from _walk(node[key], path, inside)
+        return False, _deeper(path, [_measure(branch, path, named)[1] for branch in node])
+    if isinstance(node, str):
+        if node not in named:
+            return node == "null", 1
+        known = named[node]
+        if known is None:
+            raise _Unsafe(f"{path or node} contains itself")
+        return known
+    kind = node["type"]
+    if kind == "array":
+        empty, depth = _measure(node["items"], path, named)
+        if empty:
+            raise _Unsafe(f"the items of {path} take no bytes")
+        return False, _deeper(path, [depth])
+    if kind == "map":
+        return False, _deeper(path, [_measure(node["values"], path, named)[1]])
+    if kind not in _NAMED:
+        return _measure(kind, path, named)
+    named[node["name"]] = None
+    depths = []
+    for field in node.get("fields", ()) if kind in ("record", "error") else ():
+        inner = f"{path}.{field['name']}".lstrip(".")
+        empty, depth = _measure(field["type"], inner, named)
+        if empty:
+            raise _Unsafe(f"{inner} takes no bytes")
+        depths.append(depth)
+    takes_none = node["size"] == 0 if kind == "fixed" else not depths and kind != "enum"
+    named[node["name"]] = found = takes_none, _deeper(path, depths)
+    return found
+
+
+def _deeper(path: str, depths: list[int]) -> int:
+    depth = 1 + max(depths, default=0)
+    if depth > DEEPEST:
+        raise _Unsafe(f"{path} is nested deeper than {DEEPEST} levels")
+    return depth
 
 
 def _plain(node: Any) -> Any:

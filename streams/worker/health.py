@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -23,8 +23,34 @@ ASKED: Final = "/asked"
 """Where a worker answers its parent, with all of the three in one."""
 
 
+PATIENCE_S: Final = 10.0
+"""A connection that says nothing for so long is closed; Prometheus asks more often, or anew."""
+CONNECTIONS: Final = 64
+"""At a time; further ones are closed. Each has a thread."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        super().__init__(*arguments, **more)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread began, so none gives it back
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Whoever asked has gone meanwhile: no news."""
@@ -89,6 +115,8 @@ def _handler(
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = PATIENCE_S
+        server_version, sys_version = "journey", ""
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]

@@ -7,7 +7,6 @@ for refusal as on the topic. A line may carry ``recorded_at`` (ms), the time at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import BinaryIO, Final
 
 import msgspec
@@ -18,6 +17,8 @@ from streams.contracts.touchpoint import Rejection, Touchpoint
 from streams.tools.replay.rows import Refused
 
 BATCH: Final = 256
+LINE_BYTES: Final = 2 << 20
+"""Twice a touchpoint's limit: what is longer is read as far as that, refused as too large, and passed over."""
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False):
@@ -44,9 +45,20 @@ class JsonLinesReader:
         self._stream = stream
         self._codec = TouchpointCodec(PackagedSchemas(), allow_json=True)
 
+    def _lines(self) -> list[bytes]:
+        found = []
+        for _ in range(BATCH):
+            line = self._stream.readline(LINE_BYTES)
+            if not line:
+                break
+            found.append(line)
+            while len(line) == LINE_BYTES and not line.endswith(b"\n"):
+                line = self._stream.readline(LINE_BYTES)
+        return found
+
     def __iter__(self) -> Iterator[Touchpoint | Refused]:
         recorded = msgspec.json.Decoder(_Recorded)
-        while batch := list(islice(self._stream, BATCH)):
+        while batch := self._lines():
             records = []
             for raw in batch:
                 self.rows += 1
@@ -57,7 +69,7 @@ class JsonLinesReader:
                 if b'"recorded_at"' in text:
                     try:
                         at = recorded.decode(text).recorded_at
-                    except msgspec.MsgspecError:
+                    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                         at = None  # the codec says what is wrong with the line
                 records.append(_Line(self.rows, text, at))
             for record, made in zip(records, self._codec.decode(records), strict=True):

@@ -340,7 +340,8 @@ def read_mapping(file: str, text: str) -> Mapping:
 def load_mapping(path: Path) -> Mapping:
     """The mapping in a file; raises ``MappingFaults``, also for a file that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(4 * MAX_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MappingFaults([Fault(str(path), 1, 1, f"cannot be read: {error}")]) from None
     return read_mapping(path.name, text)

@@ -23,7 +23,7 @@ from streams.contracts.outputs import (
     OpenStage,
     OpenTrigger,
 )
-from streams.contracts.schemas import CONTRACTS, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
+from streams.contracts.schemas import CONTRACTS, DEEPEST, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
 from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 
 NESTED = {
@@ -185,6 +185,34 @@ def holding(type_: Any, **more: str) -> dict[str, Any]:
     return {"type": "record", "name": "A", **more, "fields": [{"name": "a", "type": type_}]}
 
 
+def of_fields(types: list[Any]) -> dict[str, Any]:
+    fields = [{"name": f"f{n}", "type": type_} for n, type_ in enumerate(types)]
+    return {"type": "record", "name": "Touchpoint", "fields": fields}
+
+
+def doubled(leaf: Any, times: int = 40) -> list[Any]:
+    """Records of two of the one before: a body of no bytes with 2^times fields."""
+    types, held = [["null", leaf]], "N"
+    for n in range(times):
+        both = [{"name": "a", "type": held}, {"name": "b", "type": held}]
+        types.append(["null", {"type": "record", "name": f"R{n}", "fields": both}])
+        held = f"R{n}"
+    return types
+
+
+def chained(levels: int) -> list[Any]:
+    """Each record holds the one before by its name: flat as text, deep to read."""
+    types: list[Any] = [["null", {"type": "record", "name": "C0", "fields": [{"name": "a", "type": "int"}]}]]
+    for n in range(1, levels):
+        held = ["null", f"C{n - 1}"]
+        types.append(["null", {"type": "record", "name": f"C{n}", "fields": [{"name": "a", "type": held}]}])
+    return types
+
+
+def nested(levels: int) -> Any:
+    return {"type": "array", "items": nested(levels - 1)} if levels else "int"
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -193,7 +221,26 @@ def holding(type_: Any, **more: str) -> dict[str, Any]:
         holding({"type": "record", "name": "B", "fields": [{"name": "b", "type": ["null", "A"]}]}),
         holding({"type": "array", "items": "null"}),
         holding({"type": "array", "items": {"type": "record", "name": "B", "fields": []}}),
+        holding("null"),
+        holding({"type": "fixed", "name": "F", "size": 0}),
+        of_fields(doubled({"type": "record", "name": "N", "fields": []})),
+        of_fields([["null", {"type": "record", "name": "N", "fields": []}], {"type": "array", "items": "N"}]),
+        of_fields(chained(DEEPEST)),
+        holding(nested(DEEPEST)),
     ],
 )
 def test_a_schema_that_reads_without_end_is_found(schema: dict[str, Any]) -> None:
     assert unsafe(schema) is not None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        of_fields(doubled({"type": "record", "name": "N", "fields": [{"name": "a", "type": "int"}]}, 12)),
+        of_fields([*chained(DEEPEST // 2 - 4), ["null", {"type": "record", "name": "Empty", "fields": []}]]),
+        holding({"type": "map", "values": "null"}),
+        holding(["null", {"type": "enum", "name": "E", "symbols": []}, {"type": "error", "name": "X", "fields": []}]),
+    ],
+)
+def test_a_schema_whose_work_is_bounded_by_the_record_is_not(schema: dict[str, Any]) -> None:
+    assert unsafe(schema) is None

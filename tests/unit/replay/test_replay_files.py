@@ -17,6 +17,7 @@ from streams.contracts.outputs import Outputs
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_texts
 from streams.definitions.model import Definition
+from streams.tools.replay.lines import LINE_BYTES, JsonLinesReader
 from streams.tools.replay.mapping_file import read_mapping
 from streams.tools.replay.rows import InputError, Refused
 from streams.tools.replay.run import Ending, replay
@@ -273,3 +274,14 @@ def test_a_failed_replay_leaves_no_output(tmp_path: Path) -> None:
     assert "row 2 is earlier" in result.stderr
     assert not out.exists()
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_line_without_end_is_refused_and_passed_over() -> None:
+    line = b'{"event_id": "1", "type": "page", "occurred_at": 1, "customer_id": "c"}\n'
+    for much in (LINE_BYTES - 1, LINE_BYTES, 3 * LINE_BYTES + 5):
+        first, second, *more = JsonLinesReader(io.BytesIO(b"x" * much + b"\n" + line), "f.jsonl")
+        assert isinstance(first, Refused)
+        assert first.reason == "too_large"
+        assert isinstance(second, Touchpoint)
+        assert second.offset == 2
+        assert not more
