@@ -107,7 +107,7 @@ def guard(step: Step, due: Due, action: str, withdrawn: set[str]) -> None:
     if action in withdrawn:
         return
     withdrawn.add(action)
-    for p, cold in due.store.everyone():
+    for p, cold in due.store.everyone(naming=action):
         step.begin(p, step.watermark or p.last_seen, "", None)
         found = [issued for issued in p.triggers if issued.trigger.action == action]
         for issued in found:

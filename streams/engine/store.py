@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
+from msgspec import msgpack
+
 from streams.engine.state import KEY_PREFIX, Profile, decode, encode, next_due
 
 Entry = tuple[int, str]
@@ -51,9 +53,12 @@ class Store:
                 self._counted[profile_id] = _waiting(p)
         return p
 
-    def everyone(self) -> Iterator[tuple[Profile, bool]]:
-        """Each profile, by its id, and whether it was kept as bytes."""
-        for profile_id in sorted([*self.hot, *self.cold], key=str.encode):
+    def everyone(self, naming: str = "") -> Iterator[tuple[Profile, bool]]:
+        """Each profile, by its id, and whether it was kept as bytes. ``naming``: of those that are kept as bytes only
+        the ones that hold this text as a value, so that the others need not be decoded."""
+        text = msgpack.encode(naming) if naming else b""
+        cold_ones = (profile_id for profile_id, blob in self.cold.items() if text in blob)
+        for profile_id in sorted([*self.hot, *cold_ones], key=str.encode):
             cold = profile_id in self.cold
             p = self.get(profile_id)
             if p is not None:

@@ -250,6 +250,19 @@ def test_broken_guardrail_closes_the_gate_and_cancels_what_is_open_where_it_may(
         assert reasons(run) == ["issued", "already_open"]
 
 
+def test_guardrail_finds_what_is_open_of_customers_who_were_long_silent() -> None:
+    run = Run(with_action(define(SHOP), guardrails=Guardrails(dismissed=0.1, pause=True)), hot_profiles=2)
+    for n in range(12):
+        reached(run, f"c{n}")
+        if n % 3 == 0:
+            failed(run, 1000, f"c{n}")
+    run.engine.changed()
+    assert len(run.engine.store.cold) > 8
+    run.adopt_model(model(run, "mail", 1, 50, paused=True))
+    ended = [trigger.customer for trigger in run.triggers if trigger.status == "cancelled"]
+    assert ended == ["c0", "c3", "c6", "c9"]
+
+
 def test_definition_that_lets_a_broken_guardrail_pause_cancels_what_is_open() -> None:
     watching = with_action(define(SHOP), guardrails=Guardrails(dismissed=0.1))
     run = ready(watching)
