@@ -19,6 +19,7 @@ from streams.cli.options import App, Bootstrap, Prefix, connected, fail
 
 if TYPE_CHECKING:
     from streams.definitions.model import Definition
+    from streams.tools.report.fields import AskedFields
     from streams.tools.report.spool import Spool
 
 WRONG = 2
@@ -85,16 +86,18 @@ def report(
     length_ms, until_ms = _length(period), _time(until)
     other = _definition(policy) if policy else None
 
+    from streams.tools.report.fields import AskedFields
     from streams.tools.report.spool import Spool
 
+    asked = AskedFields(by or ())
     with Spool() as spool:
         with _reading() as progress:
             if from_kafka:
                 where = (bootstrap, prefix, application)
-                loaded = _kafka(spool, definition or [], tuple(by or ()), progress, where, other)
+                loaded = _kafka(spool, definition or [], asked, progress, where, other)
             else:
                 files = (findings or [], touchpoints or [], mapping or [])
-                loaded = _files(spool, definition or [], *files, tuple(by or ()), progress, other)
+                loaded = _files(spool, definition or [], *files, asked, progress, other)
         if spool.first is None or spool.last is None:
             _refuse("there is nothing to report on: neither signals nor touchpoints were found")
         unknown = set(journey or ()) - {one.name for one in loaded.journeys}
@@ -105,9 +108,9 @@ def report(
         from streams.tools.report.offpolicy import OffPolicy
         from streams.tools.report.report import report_of
 
-        frame = frame_of(loaded, spool.first, spool.last, length_ms=length_ms, until_ms=until_ms, by=tuple(by or ()))
+        frame = frame_of(loaded, spool.first, spool.last, length_ms=length_ms, until_ms=until_ms, by=asked.names)
         judged = OffPolicy(loaded, other) if other is not None else None
-        found = report_of(loaded, frame, spool, journeys=journey or (), policy=judged)
+        found = report_of(loaded, frame, spool, journeys=journey or (), policy=judged, notes=asked.missing())
     if as_json is not None:
         import msgspec
 
@@ -133,7 +136,7 @@ def _files(
     findings: list[Path],
     touchpoints: list[Path],
     mappings: list[str],
-    by: tuple[str, ...],
+    by: AskedFields,
     progress: Callable[[str, int], None],
     other: Definition | None,
 ) -> Definition:
@@ -170,7 +173,7 @@ def _definition(names: list[str]) -> Definition:
 def _kafka(
     spool: Spool,
     definition: list[str],
-    by: tuple[str, ...],
+    by: AskedFields,
     progress: Callable[[str, int], None],
     where: tuple[str | None, str | None, str | None],
     other: Definition | None,

@@ -40,6 +40,7 @@ from streams.tools.replay.rows import InputError
 from streams.tools.replay.run import replay
 from streams.tools.replay.shipped import find
 from streams.tools.replay.sources import InputFile, merged, open_inputs
+from streams.tools.report.fields import AskedFields
 from streams.tools.report.frame import frame_of
 from streams.tools.report.inputs import read_intentions, read_live_intentions, read_touchpoints
 from streams.tools.report.records import of_output
@@ -240,7 +241,9 @@ def file_report(definition: Path, touchpoints: Path) -> Report:
                 spool.add(of_output(record))
 
         replay(loaded, merged(ecom(touchpoints)), start_issuing_at=NEVER, each=each)
-        read_touchpoints([touchpoints], [load_mapping(find("ecom", "mapping"))], loaded, spool, lambda _what, _n: None)
+        read_touchpoints(
+            [touchpoints], [load_mapping(find("ecom", "mapping"))], loaded, spool, lambda _what, _n: None, AskedFields()
+        )
         assert spool.first is not None
         assert spool.last is not None
         return report_of(loaded, frame_of(loaded, spool.first, spool.last, length_ms=28 * 86_400_000), spool)

@@ -20,6 +20,7 @@ from streams.tools.replay.log import partitions_of
 from streams.tools.replay.mapping import Mapping
 from streams.tools.replay.rows import InputError
 from streams.tools.replay.sources import GZIP, merged, open_inputs
+from streams.tools.report.fields import AskedFields
 from streams.tools.report.intentions import OtherPolicy
 from streams.tools.report.records import RecordError, of_output, of_touchpoint, read_line
 from streams.tools.report.spool import Spool
@@ -67,7 +68,7 @@ def read_touchpoints(
     definition: Definition,
     spool: Spool,
     progress: Progress,
-    by: tuple[str, ...] = (),
+    by: AskedFields,
 ) -> int:
     """Files of touchpoints as ``journey replay`` reads them; returns how many lines cannot be read."""
     refused = read = 0
@@ -75,14 +76,19 @@ def read_touchpoints(
         for item in file:
             read += 1
             if isinstance(item, Touchpoint):
-                touch = of_touchpoint(item, definition, by)
-                if touch is not None:
-                    spool.add(touch)
+                _keep(item, definition, spool, by)
             else:
                 refused += 1
             if read % OFTEN == 0:
                 progress(file.path.name, read)
     return refused
+
+
+def _keep(tp: Touchpoint, definition: Definition, spool: Spool, by: AskedFields) -> None:
+    touch = of_touchpoint(tp, definition, by.names)
+    if touch is not None:
+        spool.add(touch)
+        by.saw(tp, touch)
 
 
 def read_intentions(
@@ -132,7 +138,7 @@ def newest_definition(connection: Connection) -> Definition | None:
 
 
 def read_topics(
-    connection: Connection, definition: Definition, spool: Spool, progress: Progress, by: tuple[str, ...] = ()
+    connection: Connection, definition: Definition, spool: Spool, progress: Progress, by: AskedFields
 ) -> int:
     """Everything that the topics of a deployment hold now; returns how many records cannot be read."""
     unreadable = read = 0
@@ -145,9 +151,7 @@ def read_topics(
                 spool.add(of_output(value))
             elif isinstance(value, Touchpoint):
                 value.record_time = record.timestamp
-                touch = of_touchpoint(value, definition, by)
-                if touch is not None:
-                    spool.add(touch)
+                _keep(value, definition, spool, by)
             else:
                 unreadable += 1
             if read % OFTEN == 0:

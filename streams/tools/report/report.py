@@ -59,8 +59,10 @@ def report_of(
     *,
     journeys: Sequence[str] = (),
     policy: OffPolicy | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
-    """``journeys``: only these; empty: all. Actions are not of one journey and always there.
+    """``journeys``: only these; empty: all. Actions are not of one journey and always there. ``notes``: what is to be
+    said of how the data were read.
 
     ``customers`` is gone through a second time where another ``policy`` is judged.
     """
@@ -100,9 +102,9 @@ def report_of(
     if policy is not None:
         for customer, records in customers:
             policy.judge(History(customer, records, frame.known_until), frame)
-    notes = []
+    told = list(notes)
     if not touchpoints:
-        notes.append(
+        told.append(
             "No touchpoints were given: what needs them (visits, location, channel, value, satisfaction, service, "
             "outcomes) is missing."
         )
@@ -125,5 +127,5 @@ def report_of(
         cohorts=cohorts.figures() if touchpoints else [],
         policy=policy.figures() if policy is not None else None,
         marks=frame.marks(),
-        notes=notes,
+        notes=told,
     )

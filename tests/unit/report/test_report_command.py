@@ -39,6 +39,21 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_field_that_nobody_sent_is_named_with_those_that_there_are(replayed: Path) -> None:
+    files = ["--findings", str(replayed / "out.jsonl"), "--touchpoints", str(replayed / "in.jsonl")]
+    typed = ["report", "--definition", "shop", *files, "--by", "campaing", "--by", "tier", "--by", "campaign"]
+    done = CliRunner().invoke(app, [*typed, "--json", str(replayed / "by.json")], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    notes = json.loads((replayed / "by.json").read_bytes())["notes"]
+    assert notes == [
+        "--by campaing: no touchpoint has a field or property 'campaing' (did you mean 'campaign'?)",
+        "--by tier: no touchpoint has a field or property 'tier' (they have campaign, channel, type, value)",
+    ]
+    assert notes[1] in done.output
+    alone = CliRunner().invoke(app, [*typed[:5], "--by", "tier", "--json", "-"])
+    assert "(no touchpoints were given)" in json.loads(alone.output)["notes"][0]
+
+
 DRAWN = """
 version: 1
 journeys:
