@@ -31,7 +31,11 @@ def wanted() -> dict[str, list[str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return {
         "build.lock": list(project["build-system"]["requires"]),
-        "requirements.lock": list(project["project"]["dependencies"]),
+        # Spans need packages of their own, and whoever runs the image cannot add any.
+        "requirements.lock": [
+            *project["project"]["dependencies"],
+            *project["project"]["optional-dependencies"]["tracing"],
+        ],
         "sbom.lock": [BILL],
     }
 

@@ -195,7 +195,7 @@ STATE_RECORDS: Final = _counter(
 )
 LOOP_LAG: Final = _gauge(
     "event_loop_lag_seconds", "seconds",
-    meaning="How late the process's event loop came round.",
+    meaning="How late the process's event loop came round, the longest of the last 15 to 30 s.",
     wrong="Above 1: chunks are too large (JOURNEY_BATCH_CHUNK_RECORDS), or the machine gives no CPU.",
 )  # fmt: skip
 BUILD_INFO: Final = _gauge(

@@ -24,6 +24,26 @@ TICK_S: Final = 0.2
 SETTLE_S: Final = 3.0
 """How long a revocation waits for open transactions; what is not certain by then is fenced by the next owner."""
 LOOP_DEAD_S: Final = 30.0
+LATE_KEPT_S: Final = 15.0
+"""For at least so long the longest delay of the loop is shown: a scrape must not miss it."""
+
+
+class Peak:
+    """The highest value of the last while: between ``kept_s`` and twice that."""
+
+    def __init__(self, kept_s: float) -> None:
+        self._kept_s = kept_s
+        self._since = 0.0
+        self._now = self._before = 0.0
+
+    def seen(self, value: float, at_s: float) -> float:
+        """Another value, and the highest."""
+        if at_s - self._since >= self._kept_s:
+            # After a gap (the loop stood still) there is nothing before.
+            self._before = self._now if at_s - self._since < 2 * self._kept_s else 0.0
+            self._now, self._since = 0.0, at_s
+        self._now = max(self._now, value)
+        return max(self._now, self._before)
 
 
 class Shell:
@@ -38,6 +58,7 @@ class Shell:
         self._suspended_since: float | None = time.monotonic()
         self._changed = asyncio.Event()
         self._draining = False
+        self._late = Peak(LATE_KEPT_S)
         self._looped_at: float | None = None
         """When the event loop last came round; None before it begins to: a start may wait for brokers and registry."""
         self.ended = asyncio.Event()
@@ -166,7 +187,7 @@ class Shell:
             began = time.monotonic()
             await asyncio.sleep(TICK_S)
             self._looped_at = time.monotonic()
-            self.runtime.metrics.loop_lag.set(max(0.0, self._looped_at - began - TICK_S))
+            self.runtime.metrics.loop_lag.set(self._late.seen(self._looped_at - began - TICK_S, self._looped_at))
             for partition in self.partitions.values():
                 partition.tick()
             seconds += TICK_S

@@ -15,7 +15,7 @@ from streams.settings import Settings
 from streams.worker.kafka_thread import FencedInstanceIdError
 from streams.worker.metrics import Metrics
 from streams.worker.phase import Phase
-from streams.worker.shell import Shell
+from streams.worker.shell import Peak, Shell
 
 LONG_S = 10_000.0
 
@@ -141,3 +141,14 @@ def test_an_input_that_has_got_more_partitions_ends_the_worker(now: int | None, 
     if ends:
         assert made.status == 78
         assert "had 4 partitions when this worker started and has 6 now" in made.why
+
+
+def test_the_longest_delay_is_shown_until_a_scrape_must_have_seen_it() -> None:
+    peak = Peak(15.0)
+    assert peak.seen(-0.1, 100.0) == 0.0
+    assert peak.seen(2.0, 101.0) == 2.0
+    for at in (102.0, 110.0, 115.0, 129.9):
+        assert peak.seen(0.1, at) == 2.0
+    assert peak.seen(0.2, 130.1) == 0.2
+    assert peak.seen(40.0, 200.0) == 40.0
+    assert peak.seen(0.0, 300.0) == 0.0
