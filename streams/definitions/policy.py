@@ -163,7 +163,7 @@ class SequenceStep:
 @dataclass(frozen=True, slots=True)
 class Guardrails:
     """Bounds on rates over the last ``window`` decisions of an action that were issued. A bound is broken when the
-    lower end of the rate's 95 % interval (Wilson) is above it."""
+    rate is above it by more than chance, however often it is asked (``learner/guarding.py``)."""
 
     unsubscribed: float | None = None
     dismissed: float | None = None

@@ -1,10 +1,10 @@
 """The learner of one action: contacts that were a success and those that were none, by features, and its guardrails.
 
-Owns when a count becomes a snapshot, and when a guardrail is broken; whether features say more than the count is
-``contextual.py``'s. A label counts when its attribution is over, not
-sooner: successes are known before failures (``cohorts.py``). Guardrails look at contacts as they are told; those that
-succeed are told first, so what breaks one is no haste. Deterministic, as ``learner.py`` is: the same labels in the same
-order give the same snapshots, also when it was stored and read back anywhere between two of them.
+Owns when a count becomes a snapshot; whether features say more than the count is ``contextual.py``'s, and when a
+guardrail is broken ``guarding.py``'s. A label counts when its attribution is over, not sooner: successes are known
+before failures (``cohorts.py``). Guardrails look at contacts as they are told; those that succeed are told first, so
+what breaks one is no haste. Deterministic, as ``learner.py`` is: the same labels in the same order give the same
+snapshots, also when it was stored and read back anywhere between two of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hmac
 from array import array
 from collections import deque
 from hashlib import blake2b, sha256
-from math import nan, sqrt
+from math import nan
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from streams.definitions.model import Action, Definition
 from streams.definitions.policy import Guardrails
 from streams.engine.decisions.plan import MODEL_PREFIX, context_of, signature
 from streams.engine.scoring.scorer import ModelRefused
-from streams.learner import frozen, snapshots
+from streams.learner import frozen, guarding, snapshots
 from streams.learner.cohorts import Cohorts, Label
 from streams.learner.contextual import Contextual
 from streams.learner.learner import PATIENCE
@@ -38,11 +38,6 @@ REMEMBERED: Final = 5_000
 MAC_BYTES: Final = 32
 NO_FEATURES: Final = b"\0"
 """What a label has where the definition has no risk, and so keeps no features."""
-FEW: Final = 5
-"""Fewer than this break no guardrail: the interval of one contact with one refusal begins at 0.2, and it is asked anew
-with each contact."""
-GUARDED: Final = ("unsubscribed", "dismissed", "complained", "crowded")
-_Z: Final = 1.96
 
 
 class SuccessLearner:
@@ -66,7 +61,7 @@ class SuccessLearner:
         self._cohorts = Cohorts()
         self._context = _context(definition)
         self._window: deque[int] = deque(maxlen=_window(action.guardrails))
-        """Of the newest contacts, what was heard of ``GUARDED``, as bits."""
+        """Of the newest contacts, what was heard as ``guarding.bits``."""
 
     def learn(self, example: Example) -> list[Model]:
         """Take one label, and publish what is due."""
@@ -89,7 +84,7 @@ class SuccessLearner:
             context = self._context
             values = NO_FEATURES if context is None else context.packed(example.features, example.definition)
             self._cohorts.wait(Label(due, seen, customer, example.label, nan, values))
-        self._window.append(sum(1 << n for n, name in enumerate(GUARDED) if name in example.outcomes))
+        self._window.append(guarding.bits(example.outcomes))
         broken = bool(self.broken())
         turned, self.paused = broken and not self.paused, broken or self.paused
         models = [self._publish()] if turned else []
@@ -115,19 +110,8 @@ class SuccessLearner:
         return snapshots.signed(self._snapshot(), self._key)
 
     def broken(self) -> list[str]:
-        """Guardrails whose rate is above its bound by more than chance: the lower end of Wilson's 95 % interval, and
-        more than a few."""
-        rules = self.guardrails
-        n = len(self._window)
-        if rules is None or n == 0:
-            return []
-        found = []
-        for bit, name in enumerate(GUARDED):
-            bound = getattr(rules, name)
-            hits = sum(bits >> bit & 1 for bits in self._window) if bound is not None else 0
-            if bound is not None and hits >= FEW and wilson_low(hits, n) > bound:
-                found.append(name)
-        return found
+        """Guardrails whose rate is above its bound by more than chance."""
+        return guarding.broken(self.guardrails, self._window)
 
     def _snapshot(self) -> Model:
         n = self.counts["learned"]
@@ -256,10 +240,3 @@ def _context(definition: Definition) -> Contextual | None:
 
 def _window(rules: Guardrails | None) -> int:
     return rules.window if rules is not None else 1
-
-
-def wilson_low(hits: int, n: int) -> float:
-    """Lower end of Wilson's 95 % interval of a rate (Wilson 1927, "Probable inference")."""
-    p = hits / n
-    z2 = _Z * _Z / n
-    return (p + z2 / 2 - _Z * sqrt((p * (1 - p) + z2 / 4) / n)) / (1 + z2)

@@ -1,6 +1,7 @@
 """Figures of actions: what was issued and how it ended, what came back, uplift against the holdout, harm.
 
-Owns the counting by arm, the comparison of groups and what marks an action as harmful. Nothing is paused here.
+Owns the counting by arm and the comparison of groups; ``harm.py`` what marks an action as harmful. Nothing is paused
+here.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ import msgspec
 
 from streams.definitions.model import Action, Definition
 from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Split, Splits
-from streams.tools.report.groups import BOUNDS, GroupCell, GroupFigures, compared, expected_shares, harm_of
+from streams.tools.report.groups import BOUNDS, GroupCell, GroupFigures, compared, expected_shares
+from streams.tools.report.harm import Suspicion, against_bounds, against_holdout, proven
 from streams.tools.report.history import History
 from streams.tools.report.records import Choice, Option
 from streams.tools.report.statistics import (
-    FEW,
     SUSPICIOUS,
     Rate,
     sample_ratio,
-    wilson,
 )
 from streams.tools.report.units import ISSUED, Aftermaths, units_of, window_of
 
@@ -195,7 +195,13 @@ class ActionCounts:
             heapq.heappop(held)
 
     def figures(self, frame: Frame) -> list[ActionFigures]:
-        return [self._figures(name, splits, frame) for name, splits in self.splits.items() if splits.cells]
+        """Harm is looked for in all actions together, since each comparison more is a chance more to find it."""
+        figures = [self._figures(name, splits, frame) for name, splits in self.splits.items() if splits.cells]
+        made = [(one, suspicion) for one in figures for suspicion in self._comparisons(one)]
+        for (one, suspicion), harmful in zip(made, proven([suspicion for _, suspicion in made]), strict=True):
+            if harmful:
+                one.harmful.append(suspicion.words)
+        return figures
 
     def _figures(self, name: str, splits: Splits[ActionCell], frame: Frame) -> ActionFigures:
         action = self.actions.get(name)
@@ -231,24 +237,16 @@ class ActionCounts:
             expected=expected,
             assigned=dict(sorted(assigned.items())),
             warnings=warnings,
-            harmful=[*self._broken(action), *harm_of(whole.groups)],
+            harmful=[],
         )
 
-    def _broken(self, action: Action | None) -> list[str]:
-        """Guardrails of the definition, over its window of newest decisions."""
-        if action is None or action.guardrails is None:
-            return []
-        held = self._latest.get(action.name, [])
-        found = []
-        for n, name in enumerate((*BOUNDS, "crowded")):
-            bound = getattr(action.guardrails, name)
-            rate = Rate(sum(harm[n] for _, _, harm in held), len(held))
-            interval = wilson(rate.count, rate.of)
-            if bound is not None and interval is not None and rate.count >= FEW and interval.low > bound:
-                found.append(
-                    f"{name} after {interval.estimate:.1%} of the last {rate.of:,} (at least {interval.low:.1%} "
-                    f"with 95 % confidence), the guardrail is {bound:.1%}"
-                )
+    def _comparisons(self, figures: ActionFigures) -> list[Suspicion]:
+        """With guardrails of the definition, over its window of newest decisions, and with the holdout."""
+        action = self.actions.get(figures.action)
+        found = list(against_holdout(figures.whole.groups))
+        if action is not None and action.guardrails is not None:
+            newest = [harm for _, _, harm in self._latest.get(action.name, [])]
+            found[:0] = against_bounds(action.guardrails, newest)
         return found
 
 

@@ -1,6 +1,6 @@
 """Groups of customers of one action: counted, and held against the holdout (or the arm that everybody else has).
 
-Owns the comparison (``compared``), the division that the definition declares, and what a comparison says of harm.
+Owns the comparison (``compared``) and the division that the definition declares; ``harm.py`` what it says of harm.
 """
 
 from __future__ import annotations
@@ -154,24 +154,6 @@ def _group(name: str, cell: GroupCell, against: str | None, control: GroupCell |
         else {},
         contacts=cell.contacts.mean if cell.contacts.n else None,
     )
-
-
-def harm_of(groups: Sequence[GroupFigures]) -> list[str]:
-    """What the comparison with the holdout says against the action."""
-    found = []
-    for group in groups:
-        if group.against != HOLDOUT:
-            continue
-        for what, interval in (("conversion", group.uplift), ("value of a customer", group.value_uplift)):
-            if interval is not None and interval.says == "down" and not group.few:
-                found.append(f"{group.group}: {what} is lower than in the holdout")
-        found.extend(
-            f"{group.group}: {name} more often than in the holdout"
-            for name, interval in group.harm_difference.items()
-            # Nobody in the holdout has a message to dismiss.
-            if name != DISMISSED and interval is not None and interval.says == "up"
-        )
-    return found
 
 
 def expected_shares(action: Action, definition: Definition) -> dict[str, float]:

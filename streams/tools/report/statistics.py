@@ -45,21 +45,21 @@ class Rate(msgspec.Struct, frozen=True):
         return self.count / self.of if self.of else None
 
 
-def wilson(count: int, of: int) -> Interval | None:
+def wilson(count: int, of: int, z: float = Z) -> Interval | None:
     """Interval of one rate (Wilson's score); None of nothing."""
     if of == 0:
         return None
     p = count / of
-    middle = (p + Z * Z / (2 * of)) / (1 + Z * Z / of)
-    half = Z * sqrt(p * (1 - p) / of + Z * Z / (4 * of * of)) / (1 + Z * Z / of)
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
     low = 0.0 if count == 0 else max(0.0, middle - half)
     high = 1.0 if count == of else min(1.0, middle + half)
     return Interval(p, low, high)
 
 
-def rate_difference(one: Rate, other: Rate) -> Interval | None:
+def rate_difference(one: Rate, other: Rate, z: float = Z) -> Interval | None:
     """one - other by Newcombe's method 10, which holds for small groups and rates near 0 or 1."""
-    a, b = wilson(one.count, one.of), wilson(other.count, other.of)
+    a, b = wilson(one.count, one.of, z), wilson(other.count, other.of, z)
     if a is None or b is None:
         return None
     d = a.estimate - b.estimate
