@@ -29,8 +29,8 @@ from tests.support.workers import Worker, Workers, ready, running, until
 pytestmark = pytest.mark.integration
 
 SHOP = Path(__file__).parents[1] / "support" / "shop.journey.yaml"
-CUSTOMERS = 500
-ROUNDS = 4
+CUSTOMERS = 400
+ROUNDS = 3
 TOUCHPOINTS = CUSTOMERS * ROUNDS
 
 Labels = tuple[tuple[str, str], ...]

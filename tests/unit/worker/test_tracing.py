@@ -102,5 +102,5 @@ def test_an_endpoint_is_an_address() -> None:
 
 
 def test_a_worker_without_an_endpoint_does_not_even_import_it() -> None:
-    code = "import sys, streams.worker.run, streams.learner.process.run; sys.exit('opentelemetry' in sys.modules)"
+    code = "import sys, streams.worker.tracing, streams.worker.partition; sys.exit('opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,11 +22,13 @@ from streams.worker import partition as partitions
 from streams.worker import silence
 from streams.worker.beginning import begin
 from streams.worker.marker import Marker
+from streams.worker.metrics import Metrics
 from streams.worker.opening import Opened
 from streams.worker.outcomes import Fenced, OutcomeUnknown, Refused
 from streams.worker.partition import Partition
 from streams.worker.position import Start
 from streams.worker.transactions import Message, Outcome
+from tests.unit.worker.test_metrics import values
 from tests.unit.worker.test_processing import _codec, runtime, shop, touched
 
 COMMITTED, ABORTED = Outcome.COMMITTED, Outcome.ABORTED
@@ -140,6 +142,14 @@ async def until(met: Callable[[], bool], meanwhile: Callable[[], object] = lambd
         await asyncio.sleep(0.01)
 
 
+def in_flight(metrics: Metrics) -> float:
+    """As a scrape has it; whatever became of the transactions, all that was taken is accounted for (rule 26)."""
+    seen = values(metrics)
+    number = seen["journey_events_in_flight"]
+    assert seen["journey_events_consumed_total"] == seen["journey_events_processed_total"] + number
+    return number
+
+
 async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script, Feed, Group]:
     """It gets one chunk of two touchpoints, and lives until nothing is left to do or it gives up."""
     feed = Feed()
@@ -148,11 +158,13 @@ async def play(monkeypatch: pytest.MonkeyPatch, script: Script) -> tuple[Script,
         group: Any = one._rt.group
 
         def deliver() -> None:
+            assert in_flight(one._rt.metrics) >= 0
             if one.ready and one.processing is not None and one.processing.position == 0:
                 one.deliver(SimpleNamespace(records=records, start=0, next=2))
 
         await until(lambda: feed.finished_at[-1:] == [2] or group.ended, deliver)
         assert one.settled.is_set()
+    assert in_flight(one._rt.metrics) == 0
     return script, feed, group
 
 
