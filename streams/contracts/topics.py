@@ -15,6 +15,9 @@ INPUT_MAX_BYTES: Final = 1_048_588
 """Kafka's own default for ``max.message.bytes``: 1 MiB and the overhead of a batch."""
 DEAD_LETTER_ALLOWANCE: Final = 65_536
 """A dead letter carries the original record and, beside it, its position and reason."""
+CLOSED_BYTES: Final = 96
+"""``max.message.bytes`` of a touchpoint topic that is closed: brokers refuse every touchpoint (with the batch around it
+the smallest takes 112 bytes) and still take the end of a transaction (78), or one that is open could never end."""
 SEGMENT_MS: Final = 7 * DAY_MS
 """A record may outlive ``retention.ms`` by the age of its segment; the journal allows for that."""
 MODEL_MAX_BYTES: Final = 8 * 1024 * 1024

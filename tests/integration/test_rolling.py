@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from msgspec import structs
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -15,11 +14,10 @@ from streams.contracts.outputs import JournalLine, Signal, Trigger
 from streams.contracts.topics import Topics
 from streams.engine import formats
 from streams.settings import load
-from streams.worker import marker as markers
 from streams.worker.changelog import last_marker
 from streams.worker.marker import Marker
 from tests.conftest import PARTITIONS
-from tests.support.produce import happened, produce, read, write
+from tests.support.produce import happened, produce, read
 from tests.support.workers import Workers, ready, running, until
 
 pytestmark = pytest.mark.integration
@@ -107,10 +105,3 @@ def test_a_version_is_rolled_out_and_back_while_customers_come(
 
     shown = CliRunner().invoke(app, ["partitions", "show"], env=environment).output.splitlines()
     assert [line.split(", next")[0] for line in shown] == [f"{n}: format 1, definition 3" for n in range(PARTITIONS)]
-
-    # A state that a newer version has written is left alone.
-    newer = structs.replace(state()[0], format=formats.NEWEST + 1)
-    write(kafka.bootstrap, topics.state, [(markers.KEY, markers.encode(newer))])
-    refusal = workers.refused()
-    assert f"a state of format {formats.NEWEST + 1}, written by a newer version" in refusal
-    assert "Run the version that wrote it" in refusal

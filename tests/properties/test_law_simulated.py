@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from streams.contracts.routing import partition_for
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.load import load_files, shipped
 from streams.definitions.model import Band, Definition
-from streams.engine.state import MAX_BYTES
+from streams.engine import formats
+from streams.engine.state import MAX_BYTES, decode
+from streams.tools.reshard.merge import Sources, Waits, record_of
 from streams.tools.simulator import Disturbance, generate
-from tests.support.compare import said, stored
+from streams.worker.marker import Marker
+from tests.support.compare import said, said_of, stored
 from tests.support.engines import T0, D, H, Run
 from tests.support.risks import linear, risk, with_risks
 
@@ -99,3 +103,75 @@ def test_an_idle_clock_between_batches_is_repeated_by_its_journal(
             replay.until(to - T0)
     assert said(live) == said(replay)
     assert stored(live) == stored(replay)
+
+
+@pytest.fixture(scope="module")
+def orderly() -> Sequence[Touchpoint]:
+    """In the order of their times, and some twice: who is late depends on who else is in the partition."""
+    found = list(generate(12, 80, 1_800, disturbance=Disturbance(duplicates=0.02)))
+    for tp in found:
+        tp.key = whose(tp).encode()
+    return sorted(found, key=lambda tp: tp.occurred_at)
+
+
+def whose(tp: Touchpoint) -> str:
+    return tp.customer_id or tp.anonymous_id or ""
+
+
+def dealt(log: Sequence[Touchpoint], partitions: int) -> list[list[Touchpoint]]:
+    found: list[list[Touchpoint]] = [[] for _ in range(partitions)]
+    for tp in log:
+        found[partition_for(whose(tp).encode(), partitions)].append(tp)
+    return found
+
+
+@pytest.mark.parametrize(("before", "after", "share"), [(3, 5, 0.5), (4, 1, 0.3)])
+def test_another_number_of_partitions_in_the_middle_changes_nothing_for_anybody(
+    definition: Definition, orderly: Sequence[Touchpoint], before: int, after: int, share: float
+) -> None:
+    """State moves byte by byte, what is a partition's own as ``reshard`` merges it."""
+    cut = int(len(orderly) * share)
+    end = orderly[-1].occurred_at - T0 + 1 * H
+    whole = [begun(definition, partition=n, partitions=before) for n in range(before)]
+    halves = [begun(definition, partition=n, partitions=before) for n in range(before)]
+    for number in range(before):
+        whole[number].hear(*dealt(orderly, before)[number])
+        whole[number].until(end)
+        halves[number].hear(*dealt(orderly[:cut], before)[number])
+    state = [dict(run.save()) for run in halves]
+    sources = Sources.of(
+        {
+            number: Marker(
+                format=formats.NEWEST, sequence=1, offset=0, next=1, topic_id="", definition=definition.number,
+                start_issuing_at=0, models=dict(run.engine.models), engine=run.engine.partition_record(),
+            )
+            for number, run in enumerate(halves)
+        }
+    )  # fmt: skip
+    sources.check_alike()
+    moved = []
+    for number in range(after):
+        mine = {
+            key: blob for records in state for key, blob in records.items() if partition_for(key[1:], after) == number
+        }
+        waits = Waits()
+        for blob in mine.values():
+            waits.add(decode(blob))
+        run = begun(definition, partition=number, partitions=after)
+        run.engine.restore(mine, formats.write(record_of(sources, definition, number, after, waits), formats.NEWEST))
+        assert run.engine.labels_waiting == waits.snapshots
+        run.hear(*dealt(orderly[cut:], after)[number])
+        run.until(end)
+        moved.append(run)
+    for customer in {whose(tp) for tp in orderly}:
+        old = partition_for(customer.encode(), before)
+        new = partition_for(customer.encode(), after)
+        assert joined(said_of(halves[old], customer), said_of(moved[new], customer)) == said_of(whole[old], customer)
+    assert (
+        sum(run.totals["duplicate"] for run in (*halves, *moved)) == sum(run.totals["duplicate"] for run in whole) > 0
+    )
+
+
+def joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    lists = {name: first[name] + second[name] for name in first if name != "view"}
+    return lists | {"view": second["view"] if second["view"] != "never shown" else first["view"]}

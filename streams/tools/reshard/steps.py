@@ -14,13 +14,13 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import structs
 
 from streams.contracts.schemas import SchemaSource
+from streams.contracts.topics import CLOSED_BYTES
 from streams.engine import formats
 from streams.settings import Settings
 from streams.tools.groups import members_that_stay
 from streams.tools.importer import hold_clocks
 from streams.tools.reshard.merge import Sources, Unlike
 from streams.tools.reshard.survey import (
-    CLOSED_BYTES,
     ReshardError,
     Side,
     Stage,

@@ -12,16 +12,12 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
-from streams.contracts.topics import Topics
+from streams.contracts.topics import CLOSED_BYTES, Topics
 from streams.settings import Settings
 from streams.tools.reshard.merge import Sources
 from streams.tools.topics import Found, read_topics
 from streams.worker.changelog import end_offset, last_marker, read_to_end, reader
 from streams.worker.marker import Marker
-
-CLOSED_BYTES: Final = 96
-"""``max.message.bytes`` of a touchpoint topic that is closed: brokers refuse every touchpoint (with the batch around it
-the smallest takes 112 bytes) and still take the end of a transaction (78), or one that is open could never end."""
 
 
 class ReshardError(Exception):

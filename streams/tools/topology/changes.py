@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from streams.contracts.topics import DAY_MS, INPUT_MAX_BYTES, Topics, TopicSpec
+from streams.contracts.topics import CLOSED_BYTES, DAY_MS, INPUT_MAX_BYTES, Topics, TopicSpec
 from streams.tools.topics import Found
 from streams.tools.topology.wanted import Wanted
 
@@ -185,6 +185,11 @@ class _Settings:
     def _largest(self, want: int) -> None:
         have = _number(self.topic, "max.message.bytes", INPUT_MAX_BYTES)
         exact = self.spec.name == self.topics.touchpoints
+        if exact and have == CLOSED_BYTES:
+            # By whoever moves the deployment to another number of partitions: who opens it, loses what is sent there.
+            if self.wanted.touchpoint_bytes is not None:
+                self._refuse("max.message.bytes", str(want), "it was closed by journey reshard")
+            return
         if (exact and have != want and self.wanted.touchpoint_bytes is not None) or (not exact and have < want):
             self._change("max.message.bytes", str(want))
 

@@ -133,6 +133,14 @@ def test_larger_touchpoints_make_larger_dead_letters() -> None:
     ]
 
 
+def test_touchpoints_that_were_closed_stay_closed() -> None:
+    plan = compare(TOPICS, Wanted(touchpoint_bytes="1MiB"), with_(there(), TOPICS.touchpoints, max_message_bytes="96"))
+    assert plan.changes == []
+    (refusal,) = plan.refusals
+    assert (refusal.topic, refusal.why) == (TOPICS.touchpoints, "it was closed by journey reshard")
+    assert compare(TOPICS, Wanted(), with_(there(), TOPICS.touchpoints, max_message_bytes="96")).refusals == []
+
+
 def test_rights_that_are_missing_beyond_the_role_and_denied() -> None:
     wanted = Wanted(principals={"consumer": ["crm"], "producer": ["User:shop"]}, consumer_groups=["marketing"])
     needed = acls.wanted_grants(TOPICS, wanted)

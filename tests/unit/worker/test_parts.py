@@ -18,6 +18,7 @@ import pytest
 from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client import CollectorRegistry, Counter
 
 from streams.settings import Settings
@@ -27,6 +28,7 @@ from streams.worker.health import HealthServer
 from streams.worker.inbox import Inbox
 from streams.worker.logs import Sparse, configure
 from streams.worker.marker import Marker, Paused
+from streams.worker.opening import refuse_moved
 from streams.worker.outcomes import Fenced, Refused
 from streams.worker.transactions import raise_if_decided
 
@@ -51,6 +53,16 @@ def test_a_marker_of_a_newer_version_is_not_guessed_at() -> None:
     )
     with pytest.raises(ValueError, match="newer version"):
         markers.decode(markers.encode(newer))
+
+
+def test_a_state_that_has_moved_or_is_still_to_come_is_nobodys() -> None:
+    marker = Marker(sequence=1, offset=0, next=1, topic_id="", definition=1, start_issuing_at=0)
+    refuse_moved(None, "state", 3)
+    refuse_moved(marker, "state", 3)
+    with pytest.raises(Refused, match=r"state partition 3: its state has moved .* Set JOURNEY_PARTITIONING=2"):
+        refuse_moved(structs.replace(marker, moved_to=2), "state", 3)
+    with pytest.raises(Refused, match=r"still to be copied from partitioning 1. With JOURNEY_PARTITIONING=1"):
+        refuse_moved(structs.replace(marker, awaits=1), "state", 3)
 
 
 def test_keys_of_profiles_are_never_taken_for_the_marker() -> None:
