@@ -1,12 +1,13 @@
 # make demo   a real Kafka, the worker, a simulated shop and a live view; Ctrl-C ends it
 # make test   lint, types, and every test (a real Kafka and a real schema registry are started for them)
+# make fuzz   hostile input for every parser, for a set time (FUZZ_SECONDS each)
 # make accelerate   a wheel with the engine compiled to C, in dist (needs a C compiler)
 # Needs Python 3.11 or newer and make; everything else is installed into .venv. PYTHON=… chooses the interpreter.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench proof chaos accelerate image-steps sbom install clean
+.PHONY: demo test lint bench fuzz proof chaos accelerate image-steps sbom install clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,6 +42,10 @@ proof: $(VENV)/installed-dev
 # much of it is waiting. On a machine that does other things besides, JOURNEY_TEST_PATIENCE=3 waits three times longer.
 chaos: $(VENV)/installed-dev
 	@JOURNEY_TEST_CHAOS=full $(BIN)/python -m pytest tests/chaos -n 2 $(if $(ONLY),-k "$(ONLY)")
+
+# Every parser with hostile input for FUZZ_SECONDS each (60); `make test` has a short form, always the same.
+fuzz: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.fuzz
 
 # The compiled engine is held to the engine's own tests and to the engine in Python before the wheel is laid into dist.
 # mypyc drops docstrings, so the one test that reads them is left out.

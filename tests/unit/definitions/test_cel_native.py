@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -198,3 +199,52 @@ def test_meaning(text: str, expected: Any) -> None:
     assert same(expression.value(FACTS.__getitem__), expected)
     assert expression.errors == (1 if expected is None else 0)
     assert same(answer(expression._run, FACTS), answer(expression.evaluate_with_cel, FACTS))
+
+
+LONG: dict[str, Any] = {"event.topic": "a" * 10_000 + "!", "properties": {"l": ["a" * 100] * 5_000, "s": "a" * 10_000}}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("properties.l.all(x, properties.l.all(y, properties.l.all(z, x == y)))", "all"),
+        ("properties.l.map(x, x + x).size() > 1.0", "map"),
+        ("properties.l.exists_one(x, true)", "exists_one"),
+        ("properties.l.filter(x, x != '')[0] == 'a'", "filter"),
+        ("properties.l.existsOne(x, true)", "existsOne"),
+        ("(" * 200 + "true" + ")" * 200, "nested deeper"),
+        ("!" * 500 + "true", "signs in a row"),
+        ("[" * 100 + "]" * 100 + " == []", "nested deeper"),
+        ("-" * 300 + "event.value > 0", "signs in a row"),
+        ("properties.s" + " + properties.s" * 60, "operators in a row"),
+        ("event.topic == '" + "a" * 1_100 + "'", "longer than 1024 bytes"),
+        ("true" + " || true" * 200, "longer than 1024 bytes"),
+    ],
+)
+def test_an_expression_that_could_cost_much_is_refused(text: str, says: str) -> None:
+    with pytest.raises(CelFault, match=re.escape(says)):
+        compile_expression(text, "event", "bool")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # A matcher that goes back over the text would need 2^10,000 steps for these; the one here reads it once.
+        ("event.topic.matches('^(a+)+$')", False),
+        ("event.topic.matches('^(a|aa)*$')", False),
+        ("event.topic.matches('(.*)*.*=.*')", False),
+        ("matches(properties.s, '(a*)*b')", False),
+        # The matcher refuses what would need too much memory, so there is no value.
+        ("event.topic.matches('((a{0,100}){0,100}){0,100}$')", None),
+        ("properties.s" + " + properties.s" * 20 + " == 'a'", False),
+        ("(properties.l" + " + properties.l" * 20 + ") == []", False),
+        ("'b' in (properties.l" + " + properties.l" * 20 + ")", False),
+    ],
+)
+def test_what_is_allowed_ends(text: str, value: bool | None) -> None:
+    try:
+        expression = compile_expression(text, "event", "any")
+    except CelFault:
+        assert value is None
+        return
+    assert expression.value(LONG.__getitem__) == value
