@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.chaos import results
-from tests.chaos.trial import FULL
+from tests.chaos.form import FULL
 
 BEGAN = time.time()
 HERE = Path(__file__).parent

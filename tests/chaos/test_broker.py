@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 
 from streams.contracts.topics import Topics
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, Trial
 from tests.conftest import Kafka
 from tests.support.workers import Workers, running
 

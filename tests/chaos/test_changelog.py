@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from streams.contracts.output_codec import OutputCodec
 from streams.contracts.schemas import PackagedSchemas
@@ -17,8 +17,9 @@ from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedKafka
 from streams.tools.topics import set_config
 from tests.chaos import results
+from tests.chaos.form import FULL, PATIENCE, SEED
 from tests.chaos.traffic import SILENT, Traffic
-from tests.chaos.trial import FULL, PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial, record_count
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial, record_count
 from tests.chaos.verdict import judge
 from tests.conftest import Kafka
 from tests.integration.test_worker import make_anew
@@ -62,7 +63,7 @@ def test_restore_of_a_million_customers(kafka: Kafka, topics: Topics, workers: W
     send(kafka, topics, range(0, CUSTOMERS, step), "Payment Info Entered")
     until(lambda: second.total("journey_events_processed_total") >= SAMPLE, 60 * PATIENCE, "the sample", [second])
     assert second.end(60 * PATIENCE) == 0
-    kinds = Counter(name for message in records(kafka.bootstrap, topics.signals) for name in told(message))
+    kinds = signals_told(kafka.bootstrap, topics.signals)
     wanted = Counter({"stage_entered": CUSTOMERS + SAMPLE, "stage_left": SAMPLE})
     lost, extra = (wanted - kinds).total() + CUSTOMERS - int(held), (kinds - wanted).total()
     row = results.Row(
@@ -96,10 +97,33 @@ def entries(worker: Worker) -> float:
     return worker.total("journey_state_entries")
 
 
-def told(message: object) -> list[str]:
-    """Kind of a signal, from its header; decoding a million bodies would take longer than the restore."""
-    headers = dict(message.headers() or [])  # type: ignore[attr-defined]  # confluent's messages have no types
-    return [bytes(headers["ce_type"]).decode().rpartition(".")[2]]
+def signals_told(bootstrap: str, topic: str) -> Counter[str]:
+    """Kinds of the signals, from their headers: decoding a million bodies would take longer than the restore."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "count",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        },
+        logger=SILENT,
+    )
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(WHOLE)])
+    found: Counter[str] = Counter()
+    ended: set[int] = set()
+    limit = time.monotonic() + 120 * PATIENCE
+    try:
+        while len(ended) < WHOLE:
+            assert time.monotonic() < limit, f"{topic} was not read to its end"
+            for message in consumer.consume(10_000, 0.5):
+                read: Any = message
+                if read.error() is None:
+                    found[dict(read.headers())["ce_type"].decode().rpartition(".")[2]] += 1
+                elif read.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(read.partition())
+    finally:
+        consumer.close()
+    return found
 
 
 def test_changelog_compacted_then_emptied(kafka: EmbeddedKafka, topics: Topics, tmp_path: Path) -> None:

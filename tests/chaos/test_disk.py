@@ -13,8 +13,9 @@ from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedError, EmbeddedKafka
 from streams.tools.topics import create_topics
 from tests.chaos.disk import Disk, small_disk
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial
 from tests.conftest import Kafka
 from tests.support.workers import running, until
 

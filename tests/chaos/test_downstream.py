@@ -21,8 +21,9 @@ import pytest
 
 from streams.contracts.outputs import Trigger
 from streams.contracts.topics import Topics
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, Trial
 from tests.chaos.verdict import judge, read
 from tests.conftest import Kafka
 from tests.support.workers import Workers, running

@@ -14,9 +14,10 @@ import pytest
 
 from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.topics import Topics
+from tests.chaos.form import FULL, PATIENCE, SEED
 from tests.chaos.poison import LIMIT, poison
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import FULL, PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, Trial
 from tests.conftest import Kafka
 from tests.support.produce import read
 from tests.support.workers import SESSION_S, Workers, running

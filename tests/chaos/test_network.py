@@ -13,9 +13,10 @@ from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedKafka
 from streams.tools.embedded.process import free_port
 from streams.tools.topics import create_topics
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.link import Link
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, WHOLE, Trial
 from tests.support.workers import SESSION_S, Workers, running
 
 SHOP: Final = Path(__file__).parents[1] / "support" / "shop.journey.yaml"

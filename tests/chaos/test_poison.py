@@ -15,9 +15,10 @@ from streams.contracts.dead_letter import DeadLetter
 from streams.contracts.topics import Topics
 from streams.settings import load
 from streams.worker.definitions_topic import resume
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.poison import LIMIT, poison
 from tests.chaos.traffic import SILENT, Traffic
-from tests.chaos.trial import PATIENCE, SEED, WHOLE, Trial
+from tests.chaos.trial import WHOLE, Trial
 from tests.conftest import Kafka
 from tests.support.produce import read
 from tests.support.workers import Workers, running, until

@@ -13,8 +13,9 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from streams.contracts import schemas
 from streams.contracts.topics import Topics
 from streams.tools.embedded import EmbeddedRegistry
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.traffic import Traffic
-from tests.chaos.trial import PATIENCE, SEED, SMALL_TRANSACTIONS, UNHURRIED, Trial
+from tests.chaos.trial import SMALL_TRANSACTIONS, UNHURRIED, Trial
 from tests.conftest import Kafka
 from tests.support.outlet import Outlet
 from tests.support.workers import Workers, ready, running, until

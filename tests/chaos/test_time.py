@@ -19,8 +19,9 @@ from streams.contracts.routing import partition_for
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
+from tests.chaos.form import PATIENCE, SEED
 from tests.chaos.traffic import SILENT, Traffic
-from tests.chaos.trial import PATIENCE, SEED, WHOLE, Trial
+from tests.chaos.trial import WHOLE, Trial
 from tests.chaos.verdict import Verdict, compare, read, trigger_faults
 from tests.conftest import Kafka
 from tests.support.workers import Workers, running

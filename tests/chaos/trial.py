@@ -6,7 +6,6 @@ workers, which in a deployment is the supervisor's.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Collection
@@ -15,15 +14,12 @@ from typing import Final
 
 from streams.contracts.topics import Topics
 from tests.chaos import results
+from tests.chaos.form import FULL, PATIENCE
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict, judge
-from tests.support.produce import records
+from tests.support.produce import READ_S, records
 from tests.support.workers import Worker, Workers, ready, tail
 
-FULL: Final = os.environ.get("JOURNEY_TEST_CHAOS") == "full"
-SEED: Final = int(os.environ.get("JOURNEY_TEST_SEED", "7"))
-PATIENCE: Final = float(os.environ.get("JOURNEY_TEST_PATIENCE", "1"))
-"""What is waited for may take so many times longer: for a machine that has other things to do."""
 SMALL_TRANSACTIONS: Final = {"JOURNEY_BATCH_CHUNK_RECORDS": "100", "JOURNEY_BATCH_TRANSACTION_RECORDS": "400"}
 """More of them are open when a kill comes."""
 UNHURRIED: Final = {"JOURNEY_IDLE_AFTER": "10s"}
@@ -123,7 +119,8 @@ class Trial:
     def hidden(self) -> int:
         """Records of aborted transactions, which readers must not see; some of them show that the test bites."""
         return sum(
-            len(records(self.bootstrap, topic, "read_uncommitted")) - len(records(self.bootstrap, topic))
+            len(records(self.bootstrap, topic, "read_uncommitted", within=READ_S * PATIENCE))
+            - len(records(self.bootstrap, topic, within=READ_S * PATIENCE))
             for topic in (self.topics.signals, self.topics.state)
         )
 

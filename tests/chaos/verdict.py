@@ -19,8 +19,9 @@ from streams.settings import load
 from streams.tools.replay.compare import Comparison, compare_with_live
 from streams.tools.replay.kafka import Reading, replay_kafka
 from streams.worker.definitions_topic import published
+from tests.chaos.form import PATIENCE
 from tests.chaos.traffic import Effect, Happened, expected
-from tests.support.produce import records
+from tests.support.produce import READ_S, records
 
 _S = TypeVar("_S", Signal, Trigger)
 _PREFIX: Final = {Signal: prefix_of(PACKAGED_IDS["signal"]), Trigger: prefix_of(PACKAGED_IDS["trigger"])}
@@ -29,7 +30,7 @@ _reader: Final = OutputReader(PackagedSchemas())
 
 def read(bootstrap: str, topic: str, struct: type[_S]) -> list[_S]:
     """With or without a registry: what is there was written by this version."""
-    found = records(bootstrap, topic)
+    found = records(bootstrap, topic, within=READ_S * PATIENCE)
     return [_reader.read(struct, _PREFIX[struct] + message.value()[5:]) for message in found]
 
 

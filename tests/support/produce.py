@@ -115,7 +115,13 @@ def labels(risk: Risk, number: int, seed: int = 1) -> list[tuple[bytes | None, b
     return found
 
 
-def records(bootstrap: str, topic: str, isolation: str = "read_committed", partitions: int = PARTITIONS) -> list[Any]:
+def records(
+    bootstrap: str,
+    topic: str,
+    isolation: str = "read_committed",
+    partitions: int = PARTITIONS,
+    within: float = READ_S,
+) -> list[Any]:
     """Every message of a topic up to its end."""
     consumer = Consumer(
         {
@@ -128,12 +134,12 @@ def records(bootstrap: str, topic: str, isolation: str = "read_committed", parti
         logger=_silent,
     )
     found = []
-    limit = time.monotonic() + READ_S
+    limit = time.monotonic() + within
     try:
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
         ended: set[int] = set()
         while len(ended) < partitions:
-            assert time.monotonic() < limit, f"{topic} was not read to its end in {READ_S} s"
+            assert time.monotonic() < limit, f"{topic} was not read to its end in {within} s"
             for message in consumer.consume(1000, 0.5):
                 error = message.error()
                 if error is None:
