@@ -24,13 +24,13 @@ from streams.definitions.model import (
     Milestone,
     OwnFeature,
     Risk,
-    Satisfaction,
     Segment,
     Time,
 )
 from streams.definitions.names import STANDARD_EVENTS
 from streams.definitions.policy import Arbitration, Change, ContactPolicy
 from streams.definitions.positions import Node
+from streams.definitions.satisfaction import Satisfaction
 from streams.definitions.table import Table, read_text
 from streams.definitions.variables import VARIABLES, Scope, visible
 

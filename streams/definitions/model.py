@@ -23,6 +23,7 @@ from streams.definitions.policy import (
     Purpose,
     SequenceStep,
 )
+from streams.definitions.satisfaction import Satisfaction
 
 Facts = Callable[[str], object]
 """Variable name (``cart.items``) -> its value now; the engine supplies it."""
@@ -183,13 +184,6 @@ class Journey:
     owner: str | None = None
     instance_by: str | None = None
     """Touchpoint field, else property name, whose value tells the instances apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Satisfaction:
-    fall: float = 0.5
-    words: Mapping[str, float] = field(default_factory=dict)
-    """Emotion word (lower case) -> sentiment -1..1, used where a touchpoint has an emotion but no sentiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +386,7 @@ class Definition:
     events: Mapping[str, EventInfo] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     journeys: tuple[Journey, ...] = ()
-    satisfaction: Satisfaction = Satisfaction()
+    satisfaction: Satisfaction = field(default_factory=Satisfaction)
     milestones: tuple[Milestone, ...] = ()
     actions: tuple[Action, ...] = ()
     channels: Mapping[str, Channel] = field(default_factory=dict)

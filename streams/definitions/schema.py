@@ -15,6 +15,7 @@ from streams.definitions.names import JOURNEY_TYPES, VISIBLE
 from streams.definitions.pipelines import COUNTS, MAX_CHALLENGERS, MODELS, ModelKind, Number, OneOf, Option
 from streams.definitions.presets import PRESET_NAMES
 from streams.definitions.risks import MAX_BANDS, MAX_FEATURES, VALUE_DURATIONS, VALUE_NUMBERS
+from streams.definitions.satisfaction import CSAT
 from streams.definitions.schema_policy import CONTENT, arbitration, changes, channel, contact_policy, policy_of_action
 from streams.definitions.schema_words import (
     NAME,
@@ -244,6 +245,7 @@ def json_schema() -> dict[str, Any]:
         "needs": some(text("what these customers need")),
     }
     satisfaction = {
+        "csat": choice("CSAT of answers 1 to 5: share of 4 and 5, or their mean", CSAT),
         "fall": number("how far the mean sentiment must fall", 0.01, 2),
         "words": {
             "type": "object",

@@ -17,6 +17,7 @@ from streams.definitions.hours import read_zone
 from streams.definitions.model import DAY_MS, EventInfo, Milestone, Segment
 from streams.definitions.names import NOT_YET_TOP, STANDARD_EVENTS, VISIBLE
 from streams.definitions.positions import Node
+from streams.definitions.satisfaction import CSAT, Satisfaction
 from streams.definitions.table import Table, read_duration, read_name, read_number, read_text, spoken_ms
 
 SECTIONS: Final = (
@@ -165,6 +166,9 @@ def read_satisfaction(table: Table, draft: Draft, given: dict[str, Any]) -> None
     fall = section.number("fall", 0.01, 2.0)
     if fall is not None and given.setdefault("fall", fall) != fall:
         draft.report.fault(section.key_place("fall"), "another file sets 'fall' to something else")
+    csat = section.choice("csat", CSAT)
+    if csat is not None and given.setdefault("csat", csat) != csat:
+        draft.report.fault(section.key_place("csat"), "another file sets 'csat' to something else")
     words = dict(draft.satisfaction.words)
     inner = section.take("words")
     for label, place in [] if inner is None else Table(inner, draft.report, "'words'").entries():
@@ -174,7 +178,9 @@ def read_satisfaction(table: Table, draft: Draft, given: dict[str, Any]) -> None
             draft.report.fault(label, f"the word {word!r} has another sentiment above")
     section.finish()
     held = draft.satisfaction
-    draft.satisfaction = replace(held, words=words, fall=held.fall if fall is None else fall)
+    draft.satisfaction = Satisfaction(
+        held.fall if fall is None else fall, words, "mean" if given.get("csat") == "mean" else "top_2_box"
+    )
 
 
 def read_milestones(table: Table, draft: Draft) -> None:

@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
+from streams.definitions.satisfaction import Csat
 from streams.tools.report.frame import PREVIOUS, WHOLE, Frame, Split, Splits
 from streams.tools.report.history import History
 from streams.tools.report.records import Touch
-from streams.tools.report.statistics import Interval, Moments, Rate, Z
+from streams.tools.report.statistics import Interval, Moments, Rate, Z, wilson
 
 SENT: Final = "Survey Sent"
 KINDS: Final = ("nps", "csat", "ces")
@@ -76,6 +77,8 @@ class FeelingSlice(msgspec.Struct):
     nps_answers: int
     promoters: Rate
     detractors: Rate
+    csat: Interval | None
+    """By the definition's formula: the share of answers 4 and 5 (Wilson), or the mean."""
     csat_top_two: Rate
     csat_mean: Interval | None
     """None with fewer than two answers; so of CES and sentiment."""
@@ -93,6 +96,7 @@ class FeelingSlice(msgspec.Struct):
 
 
 class FeelingFigures(msgspec.Struct):
+    csat_formula: Csat
     whole: FeelingSlice
     previous: FeelingSlice | None
     splits: list[FeelingSlice]
@@ -114,7 +118,8 @@ def nps(promoters: int, passives: int, detractors: int) -> Interval | None:
 
 
 class FeelingCounts:
-    def __init__(self) -> None:
+    def __init__(self, formula: Csat = "top_2_box") -> None:
+        self.formula = formula
         self.splits: Splits[FeelingCell] = Splits(FeelingCell)
 
     def add(self, history: History, frame: Frame) -> None:
@@ -156,9 +161,10 @@ class FeelingCounts:
         if previous is None and frame.length is not None:
             previous = FeelingCell()
         return FeelingFigures(
-            _slice(*WHOLE, splits.whole),
-            _slice(*PREVIOUS, previous) if previous is not None else None,
-            [_slice(by, value, cell) for by in splits.names for value, cell in splits.by(by).items()],
+            self.formula,
+            _slice(*WHOLE, splits.whole, self.formula),
+            _slice(*PREVIOUS, previous, self.formula) if previous is not None else None,
+            [_slice(by, value, cell, self.formula) for by in splits.names for value, cell in splits.by(by).items()],
         )
 
 
@@ -173,7 +179,8 @@ def splits_with_stage(history: History, frame: Frame, touch: Touch) -> list[Spli
     return splits
 
 
-def _slice(by: str, value: str, cell: FeelingCell) -> FeelingSlice:
+def _slice(by: str, value: str, cell: FeelingCell, formula: Csat) -> FeelingSlice:
+    mean = cell.csat.interval()
     answers = cell.promoters + cell.passives + cell.detractors
     return FeelingSlice(
         by=by,
@@ -182,8 +189,9 @@ def _slice(by: str, value: str, cell: FeelingCell) -> FeelingSlice:
         nps_answers=answers,
         promoters=Rate(cell.promoters, answers),
         detractors=Rate(cell.detractors, answers),
+        csat=mean if formula == "mean" else wilson(cell.satisfied, cell.csat.n),
         csat_top_two=Rate(cell.satisfied, cell.csat.n),
-        csat_mean=cell.csat.interval(),
+        csat_mean=mean,
         ces_mean=cell.ces.interval(),
         ces_answers=cell.ces.n,
         outside=cell.outside,

@@ -72,7 +72,7 @@ def report_of(
     mood = MoodCounts()
     visits = VisitCounts(definition.time.session_gap_ms, definition.time.session_cap_ms)
     actions = ActionCounts(definition)
-    feelings, service, cohorts = FeelingCounts(), ServiceCounts(), CohortCounts(frame.zone)
+    feelings, service, cohorts = FeelingCounts(definition.satisfaction.csat), ServiceCounts(), CohortCounts(frame.zone)
     people = touchpoints = signals = 0
     for customer, records in customers:
         history = History(customer, records, frame.known_until)

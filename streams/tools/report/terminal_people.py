@@ -45,11 +45,11 @@ def _shown(found: Sequence[str]) -> list[str]:
 
 
 def _feelings(feelings: FeelingFigures, by: str) -> Table:
+    mean = feelings.csat_formula == "mean"
     numbers = (
         "NPS",
         "answers",
-        "CSAT top 2",
-        "CSAT mean",
+        "CSAT mean" if mean else "CSAT top 2",
         "CES mean",
         "answered of sent",
         "sentiment",
@@ -63,8 +63,7 @@ def _feelings(feelings: FeelingFigures, by: str) -> Table:
             name,
             _interval(one.nps, 0),
             f"{one.nps_answers + one.csat_top_two.of + one.ces_answers:,}",
-            words.count_of(one.csat_top_two),
-            _interval(one.csat_mean, 2),
+            _interval(one.csat, 2) if mean else words.count_of(one.csat_top_two),
             _interval(one.ces_mean, 2),
             ", ".join(f"{kind or 'survey'} {words.share(rate)}" for kind, rate in one.response.items()),
             _interval(one.sentiment, 2),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from streams.tools.report.feelings import FeelingSlice, nps
 from streams.tools.report.records import Record
 from streams.tools.report.report import Report, report_of
 from streams.tools.report.service import ServiceSlice
 from streams.tools.report.statistics import Rate
+from streams.tools.report.terminal import tables
 from tests.unit.report.stories import DAY, HOUR, MINUTE, by_customer, definition, entered, frame, left, touch
 
 SUPPORT = """
@@ -90,6 +93,23 @@ def test_csat_is_the_top_two_and_ces_the_mean() -> None:
     ces = feelings(answers("ces", [7, 6, 2]))
     assert ces.ces_mean is not None
     assert (ces.ces_mean.estimate, ces.ces_answers) == (5.0, 3)
+
+
+def test_csat_is_what_the_definition_says() -> None:
+    given = by_customer(answers("csat", [5, 4, 3, 1]))
+    for formula, estimate, column in (("top_2_box", 0.5, "CSAT top 2"), ("mean", 3.25, "CSAT mean")):
+        loaded = definition(SUPPORT.replace("{words:", f"{{csat: {formula}, words:"))
+        report = report_of(loaded, frame(loaded), given)
+        assert report.feelings is not None
+        csat = report.feelings.whole.csat
+        assert csat is not None
+        assert report.feelings.csat_formula == formula
+        assert csat.estimate == pytest.approx(estimate)
+        shown = Console(width=200, file=StringIO(), record=True)
+        for part in tables(report, "full"):
+            shown.print(part)
+        words = shown.export_text()
+        assert [name for name in ("CSAT top 2", "CSAT mean") if name in words] == [column]
 
 
 def test_an_answer_beyond_the_scale_is_left_out_and_counted() -> None:
