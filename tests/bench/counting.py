@@ -34,7 +34,7 @@ from tests.bench.place import SEED, Place, write_input, write_models
 from tests.support.collector import Collector
 
 AIM: Final = 0.02
-TOLD: Final = ("counting", "gauges", "spans", "spans sent (in a thread)", "scrapes (in threads)")
+TOLD: Final = ("counting", "gauges", "spans", "spans sent (in threads)", "scrapes (in threads)")
 RATE: Final = 2_000
 SCRAPE_S: Final = 1.0
 SCRAPED_S: Final = 15.0

@@ -128,7 +128,7 @@ def main(definition: Path) -> None:
     if os.environ.get("JOURNEY_TRACING_ENDPOINT"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
 
-        watch.time(OTLPSpanExporter, "export", "spans sent (in a thread)")
+        watch.time(OTLPSpanExporter, "export", "spans sent (in threads)")
     watch.time(HealthServer, "scraped", "scrapes (in threads)")
     settle = Metrics.settled
 
