@@ -1,6 +1,6 @@
 """``python -m tests.bench.unit_costs``: what a touchpoint, a profile, a partition and a process cost.
 
-Measures the figures of ``streams.tools.capacity_costs`` with a broker of its own, in about three minutes, and prints them
+Measures the figures of ``streams.tools.capacity_costs`` with a broker of its own, in three minutes, and prints them
 as that module holds them. Owns how each figure comes about; CPU is that of the processes, disk that of the broker's
 segments.
 """
