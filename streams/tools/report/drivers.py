@@ -8,17 +8,17 @@ where an experiment is worth it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from streams.definitions.model import DAY_MS
-from streams.tools.report.frame import Frame
+from streams.tools.report.frame import WHOLE, Frame, Split, Splits
 from streams.tools.report.friction import ANY, friction_effect
 from streams.tools.report.history import History
-from streams.tools.report.journeys import FORWARD, JourneyCounts
+from streams.tools.report.journeys import FORWARD, JourneyCell, JourneyCounts
 from streams.tools.report.passages import Passage
 from streams.tools.report.records import Touch
 from streams.tools.report.statistics import Interval, Moments, Rate, difference, rate_difference
@@ -28,10 +28,20 @@ LEAST: Final = 20
 MOST_TYPES: Final = 200
 SAMPLE: Final = 5_000
 """Stays kept of each stage."""
+SPLIT_BY: Final = ("week", "segment", "location")
+LEAST_GROUP: Final = 100
+"""Instances (or changes) of a week, a segment, a location: of fewer nothing is said."""
+SAMPLE_GROUP: Final = 500
+"""Stays kept of each stage and group."""
+MOST_GROUPS: Final = 60
+"""Groups of each split whose stays are kept."""
+SHOWN_GROUP: Final = 5
+"""Strongest touchpoints of each group."""
 APART_MS: Final = 30 * DAY_MS
 """Two readings of satisfaction farther apart tell nothing about what lay between."""
 SCALES: Final = {"nps": (5.0, 5.0), "csat": (3.0, 2.0), "ces": (4.0, 3.0)}
 """Middle and half width: every reading becomes -1 to 1, like a sentiment."""
+_MOOD_BY: Final = frozenset((WHOLE[0], *SPLIT_BY))
 WARNING: Final = (
     "No proof: who has a touchpoint differs in other ways. About one comparison in twenty shows a difference by chance "
     "alone. Try what looks promising as an experiment."
@@ -73,18 +83,45 @@ class MomentFigures(msgspec.Struct):
     """Instances x effect: negative is what it costs."""
 
 
+class DriverSlice(msgspec.Struct):
+    """The same of one week, segment or location."""
+
+    by: str
+    value: str
+    instances: int
+    moments: list[MomentFigures]
+    measured: str | None
+    moved: list[MovedFigures]
+    """The strongest."""
+
+
 class DriverFigures(msgspec.Struct):
     journey: str
     moments: list[MomentFigures]
     measured: str | None
     """The stage in which friction costs most conversions, among those whose interval lies below 0."""
     moved: list[MovedFigures]
+    splits: list[DriverSlice]
+    too_small: dict[str, int]
+    """Split -> groups of too few instances to say anything."""
+
+
+class MoodSlice(msgspec.Struct):
+    by: str
+    value: str
+    changes: int
+    mean: Interval | None
+    drivers: list[MoodFigures]
+    """The strongest."""
 
 
 class MoodDrivers(msgspec.Struct):
     changes: int
     mean: Interval | None
     drivers: list[MoodFigures]
+    splits: list[MoodSlice]
+    too_small: dict[str, int]
+    """Split -> groups of too few changes to say anything."""
 
 
 @dataclass(slots=True)
@@ -104,24 +141,27 @@ class _Stage:
     seen: int = 0
     stays: list[_Stay] = field(default_factory=list)
 
-    def add(self, stay: _Stay, draw: random.Random) -> None:
+    def add(self, stay: _Stay, draw: random.Random, most: int = SAMPLE) -> None:
         self.seen += 1
-        if len(self.stays) < SAMPLE:
+        if len(self.stays) < most:
             self.stays.append(stay)
-        elif (place := draw.randrange(self.seen)) < SAMPLE:
+        elif (place := draw.randrange(self.seen)) < most:
             self.stays[place] = stay
 
 
 class DriverCounts:
-    """One journey in the period (splits would leave too few of each)."""
+    """One journey in the period, and its larger weeks, segments and locations."""
 
     def __init__(self) -> None:
         self.stages: dict[str, _Stage] = {}
+        self.groups: dict[Split, dict[str, _Stage]] = {}
+        self._kept = dict.fromkeys(SPLIT_BY, 0)
         self._draw = random.Random(0)  # noqa: S311 - the same report every time, and no secret
 
     def add(self, passage: Passage, history: History, frame: Frame) -> None:
         if not frame.start <= passage.opened < frame.end:
             return
+        groups = self._groups(frame.splits(history, passage.opened, touch=passage.first, journey=passage.journey))
         for stay in passage.stays:
             end = frame.known_until if stay.left is None else stay.left - 1
             first: dict[str, int] = {}
@@ -131,13 +171,44 @@ class DriverCounts:
             lasted = None if stay.left is None else stay.left - stay.entered
             kept = _Stay(stay.entered, lasted, stay.reason in FORWARD, first)
             self.stages.setdefault(stay.stage, _Stage()).add(kept, self._draw)
+            for stages in groups:
+                stages.setdefault(stay.stage, _Stage()).add(kept, self._draw, SAMPLE_GROUP)
+
+    def _groups(self, splits: list[Split]) -> list[dict[str, _Stage]]:
+        found = []
+        for split in splits:
+            if split[0] in self._kept:
+                stages = self.groups.get(split)
+                if stages is None and self._kept[split[0]] < MOST_GROUPS:
+                    self._kept[split[0]] += 1
+                    stages = self.groups[split] = {}
+                if stages is not None:
+                    found.append(stages)
+        return found
 
     def figures(self, journey: JourneyCounts, frame: Frame) -> DriverFigures:
-        moments = moments_of(journey)
+        whole = self._slice(journey, WHOLE, journey.splits.whole, self.stages, frame)
+        splits = []
+        too_small = {}
+        for by in SPLIT_BY:
+            cells = journey.splits.by(by)
+            large = {value: cell for value, cell in cells.items() if cell.all.of >= LEAST_GROUP}
+            too_small[by] = len(cells) - len(large)
+            for value, cell in large.items():
+                one = self._slice(journey, (by, value), cell, self.groups.get((by, value), {}), frame)
+                one.moved = sorted(one.moved, key=lambda moved: -_strength(moved.difference))[:SHOWN_GROUP]
+                splits.append(one)
+        return DriverFigures(journey.journey.name, whole.moments, whole.measured, whole.moved, splits, too_small)
+
+    @staticmethod
+    def _slice(
+        journey: JourneyCounts, split: Split, cell: JourneyCell, stages: Mapping[str, _Stage], frame: Frame
+    ) -> DriverSlice:
+        moments = moments_of(journey, cell)
         cost = [(one.conversions, one.stage) for one in moments if one.effect is not None and one.effect.says == "down"]
         measured = min(((n, stage) for n, stage in cost if n is not None), default=None)
-        moved = [one for name in journey.ranks if name in self.stages for one in _moved(name, self.stages[name], frame)]
-        return DriverFigures(journey.journey.name, moments, None if measured is None else measured[1], moved)
+        moved = [one for name in journey.ranks if name in stages for one in _moved(name, stages[name], frame)]
+        return DriverSlice(*split, cell.all.of, moments, None if measured is None else measured[1], moved)
 
 
 def _moved(name: str, stage: _Stage, frame: Frame) -> list[MovedFigures]:
@@ -174,8 +245,7 @@ def _moved(name: str, stage: _Stage, frame: Frame) -> list[MovedFigures]:
     return found
 
 
-def moments_of(journey: JourneyCounts) -> list[MomentFigures]:
-    cell = journey.splits.whole
+def moments_of(journey: JourneyCounts, cell: JourneyCell) -> list[MomentFigures]:
     friction = cell.friction.get(ANY)
     critical = {stage.name for stage in journey.journey.stages if stage.critical}
     found = []
@@ -202,12 +272,32 @@ def _strength(interval: Interval | None) -> float:
     return max(interval.low, -interval.high)
 
 
+@dataclass(slots=True)
+class _Mood:
+    all: Moments = field(default_factory=Moments)
+    types: dict[str, Moments] = field(default_factory=dict)
+
+    def add(self, change: float, kinds: Iterable[str]) -> None:
+        self.all.add(change)
+        for kind in kinds:
+            if kind in self.types or len(self.types) < MOST_TYPES:
+                self.types.setdefault(kind, Moments()).add(change)
+
+    def drivers(self) -> list[MoodFigures]:
+        found = []
+        for kind, with_it in self.types.items():
+            without = rest_of(self.all, with_it)
+            if min(with_it.n, without.n) >= LEAST:
+                found.append(MoodFigures(kind, with_it.n, with_it.mean, without.mean, difference(with_it, without)))
+        found.sort(key=lambda one: (-_strength(one.difference), one.type))
+        return found
+
+
 class MoodCounts:
     """Changes of satisfaction of all customers, and what lay between the two readings."""
 
     def __init__(self) -> None:
-        self.all = Moments()
-        self.types: dict[str, Moments] = {}
+        self.splits: Splits[_Mood] = Splits(_Mood)
 
     def add(self, history: History, frame: Frame) -> None:
         last: dict[str, tuple[int, float]] = {}
@@ -217,20 +307,22 @@ class MoodCounts:
                 last[measure] = touch.time, reading
                 if before is None or touch.time - before[0] > APART_MS or not frame.start <= touch.time < frame.end:
                     continue
-                change = reading - before[1]
-                self.all.add(change)
-                for kind in {between.type for between in history.between(before[0], touch.time - 1)}:
-                    if kind in self.types or len(self.types) < MOST_TYPES:
-                        self.types.setdefault(kind, Moments()).add(change)
+                kinds = {between.type for between in history.between(before[0], touch.time - 1)}
+                wanted = [one for one in frame.splits(history, touch.time, touch=touch) if one[0] in _MOOD_BY]
+                for cell in self.splits.at(wanted):
+                    cell.add(reading - before[1], kinds)
 
     def figures(self) -> MoodDrivers:
-        found = []
-        for kind, with_it in self.types.items():
-            without = rest_of(self.all, with_it)
-            if min(with_it.n, without.n) >= LEAST:
-                found.append(MoodFigures(kind, with_it.n, with_it.mean, without.mean, difference(with_it, without)))
-        found.sort(key=lambda one: (-_strength(one.difference), one.type))
-        return MoodDrivers(self.all.n, self.all.interval(), found)
+        splits = []
+        too_small = {}
+        for by in SPLIT_BY:
+            cells = self.splits.by(by)
+            large = {value: cell for value, cell in cells.items() if cell.all.n >= LEAST_GROUP}
+            too_small[by] = len(cells) - len(large)
+            for value, cell in large.items():
+                splits.append(MoodSlice(by, value, cell.all.n, cell.all.interval(), cell.drivers()[:SHOWN_GROUP]))
+        whole = self.splits.whole
+        return MoodDrivers(whole.all.n, whole.all.interval(), whole.drivers(), splits, too_small)
 
 
 def readings(touch: Touch) -> Iterator[tuple[str, float]]:

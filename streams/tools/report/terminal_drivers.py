@@ -8,7 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from streams.tools.report import words
-from streams.tools.report.drivers import WARNING, DriverFigures, MoodDrivers, MovedFigures
+from streams.tools.report.drivers import LEAST_GROUP, WARNING, DriverFigures, MoodDrivers, MovedFigures
+from streams.tools.report.statistics import Interval
 from streams.tools.report.terminal_table import SHOWN, Detail, table
 
 
@@ -55,6 +56,36 @@ def driver_tables(drivers: DriverFigures, detail: Detail) -> Iterator[Renderable
                 words.points(moved.difference),
             )
         yield made
+    if detail == "full":
+        yield from _groups(drivers)
+
+
+def _groups(drivers: DriverFigures) -> Iterator[RenderableType]:
+    """Weeks, segments and locations that are large enough; how many are not."""
+    left = ", ".join(f"{n:,} by {by}" for by, n in drivers.too_small.items() if n)
+    if not drivers.splits:
+        if left:
+            yield Text(f"What moves customers by week, segment and location: too few in each ({left}).", style="dim")
+        return
+    made = table(
+        "What moves customers by week, segment and location",
+        ("by", "group"),
+        ("instances", "critical moment", "conversions", "touchpoint that goes with progress most", "difference"),
+        f"Of groups with at least {LEAST_GROUP} instances{f'; smaller: {left}' if left else ''}. {WARNING}",
+    )
+    for one in drivers.splits:
+        cost = next((moment.conversions for moment in one.moments if moment.stage == one.measured), None)
+        first = one.moved[0] if one.moved else None
+        made.add_row(
+            one.by,
+            one.value,
+            f"{one.instances:,}",
+            one.measured or words.NOTHING,
+            words.NOTHING if cost is None else f"{cost:+,.0f}",
+            words.NOTHING if first is None else f"{first.type} in {first.stage}",
+            words.NOTHING if first is None else words.points(first.difference),
+        )
+    yield made
 
 
 def _firsts(drivers: DriverFigures) -> Iterator[MovedFigures]:
@@ -78,10 +109,31 @@ def mood_tables(mood: MoodDrivers) -> Iterator[RenderableType]:
     )
     for one in mood.drivers[:SHOWN]:
         interval = one.difference
-        said = (
-            words.NOTHING
-            if interval is None
-            else f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
-        )
+        said = _mean(interval)
         made.add_row(one.type, f"{one.changes:,}", f"{one.with_it:+.2f}", f"{one.without:+.2f}", said)
     yield made
+    if mood.splits:
+        left = ", ".join(f"{n:,} by {by}" for by, n in mood.too_small.items() if n)
+        groups = table(
+            "The same by week, segment and location",
+            ("by", "group"),
+            ("changes", "mean", "touchpoint that goes with it most", "difference"),
+            f"Of groups with at least {LEAST_GROUP} changes{f'; smaller: {left}' if left else ''}.",
+        )
+        for part in mood.splits:
+            first = part.drivers[0] if part.drivers else None
+            groups.add_row(
+                part.by,
+                part.value,
+                f"{part.changes:,}",
+                _mean(part.mean),
+                words.NOTHING if first is None else first.type,
+                words.NOTHING if first is None else _mean(first.difference),
+            )
+        yield groups
+
+
+def _mean(interval: Interval | None) -> str:
+    if interval is None:
+        return words.NOTHING
+    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"

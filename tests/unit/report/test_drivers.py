@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from streams.tools.report.drivers import DriverFigures, MovedFigures, rest_of
-from streams.tools.report.records import Record
+from streams.tools.report.records import Record, Touch
 from streams.tools.report.report import Report, report_of
 from streams.tools.report.statistics import Moments, Rate
+from streams.tools.report.terminal import tables
 from tests.unit.report.stories import (
     DAY,
     HOUR,
@@ -189,3 +192,49 @@ def test_what_is_left_without_a_part(part: list[float], rest: list[float]) -> No
     assert left_over.n == expected.n
     assert left_over.mean == pytest.approx(expected.mean, abs=1e-9)
     assert left_over.squares == pytest.approx(expected.squares, abs=1e-9)
+
+
+def test_larger_groups_have_figures_of_their_own_and_of_smaller_ones_their_number_is_said() -> None:
+    records: list[Record] = []
+    for town, n, with_it in (("berlin", 500, 0.1), ("bonn", 300, 0.01), ("ulm", 99, 0.1)):
+        for record in people(n, 3, 0.01, with_it):
+            record.customer = f"{town}-{record.customer}"
+            if isinstance(record, Touch):
+                record.event_id = f"{town}-{record.event_id}"
+            records.append(record)
+        records += [touch("page", 0, f"{town}-c{i}", location=town) for i in range(n)]
+    report = reported(records)
+    (one,) = report.drivers
+    towns = {part.value: part for part in one.splits if part.by == "location"}
+    assert {name: part.instances for name, part in towns.items()} == {"berlin": 500, "bonn": 300}
+    assert one.too_small == {"week": 0, "segment": 0, "location": 1}
+    chats = {name: next(m for m in part.moved if m.type == "Message Sent").difference for name, part in towns.items()}
+    assert chats["berlin"] is not None
+    assert chats["bonn"] is not None
+    assert (chats["berlin"].says, chats["bonn"].says) == ("up", "unclear")
+    whole = next(part for part in one.splits if part.by == "week")
+    assert (whole.instances, whole.moments, whole.measured) == (899, one.moments, one.measured)
+    shown = Console(width=220, file=StringIO(), record=True)
+    for table in tables(report, "full"):
+        shown.print(table)
+    words = shown.export_text()
+    assert "by week, segment and location" in words
+    assert "smaller: 1 by location" in words
+
+
+def test_changes_of_satisfaction_are_split_likewise() -> None:
+    records: list[Record] = []
+    for town, n, change in (("berlin", 120, 0.5), ("ulm", 30, 0.5)):
+        for i in range(n):
+            who = f"{town}{i}"
+            between = i % 2 == 0
+            records.append(touch("page", 0, who, location=town, sentiment=0.0))
+            if between:
+                records.append(touch("Message Sent", HOUR, who))
+            records.append(touch("page", 2 * HOUR, who, sentiment=change * between))
+    mood = reported(records).mood
+    assert mood is not None
+    (large,) = (part for part in mood.splits if part.by == "location")
+    assert (large.value, large.changes, mood.too_small["location"]) == ("berlin", 120, 1)
+    assert large.drivers[0].type == "Message Sent"
+    assert (large.drivers[0].with_it, large.drivers[0].without) == pytest.approx((0.5, 0.0))
