@@ -15,9 +15,10 @@ from functools import partial
 from threading import Event
 from typing import Final, NamedTuple
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.contracts.output_codec import OutputCodec
+from streams.contracts.record import Encoded
 from streams.contracts.schemas import PackagedSchemas
 from streams.contracts.topics import Topics
 from streams.contracts.touchpoint import Touchpoint
@@ -135,6 +136,18 @@ class Traffic:
                 producer.produce(self.topics.touchpoints, self.poison(self.poisoned), record.key)
                 self.poisoned += 1
         producer.flush(900)
+
+    def _produce(self, producer: Producer, value: bytes | None, record: Encoded, now: int) -> None:
+        told = partial(self._delivered, now)
+        while True:
+            try:
+                producer.produce(self.topics.touchpoints, value, record.key, headers=record.headers, on_delivery=told)
+                return
+            except KafkaException as error:
+                # A broker that has just started may not have heard of its topics yet.
+                if error.args[0].code() not in (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+                    raise
+                producer.poll(0.1)
 
     def _delivered(self, at: int, error: object, message: Message) -> None:
         if error is not None:
