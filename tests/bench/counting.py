@@ -35,7 +35,6 @@ from tests.support.collector import Collector
 
 AIM: Final = 0.02
 TOLD: Final = ("counting", "gauges", "spans", "spans sent (in threads)", "scrapes (in threads)")
-RATE: Final = 2_000
 SCRAPE_S: Final = 1.0
 SCRAPED_S: Final = 15.0
 """What Prometheus does with the shipped configuration: the share is that of so many scrapes."""
@@ -56,14 +55,14 @@ class Scraper(threading.Thread):
                 pass  # not there yet, or not any more
 
 
-def produce(place: Place, touchpoints: int) -> None:
+def produce(place: Place, touchpoints: int, rate: int) -> None:
     """At the rate, as they happen."""
     codec = OutputCodec(PackagedSchemas(), "/journey-streams/simulator")
     made = list(generate(SEED, touchpoints // 10, touchpoints))
     producer = Producer({**place.admin, "partitioner": "murmur2_random", "compression.type": "lz4"})
     began = time.perf_counter()
     for n, touchpoint in enumerate(made):
-        if (ahead := began + n / RATE - time.perf_counter()) > 0.005:
+        if (ahead := began + n / rate - time.perf_counter()) > 0.005:
             producer.poll(0)
             time.sleep(ahead)
         record = codec.touchpoint(touchpoint)
@@ -71,7 +70,8 @@ def produce(place: Place, touchpoints: int) -> None:
     producer.flush(30)
 
 
-def run(place: Place, collector: Collector, *, live: bool) -> dict[str, Any]:
+def run(place: Place, collector: Collector, rate: int | None) -> dict[str, Any]:
+    """``rate``: touchpoints a second; None: they are all there."""
     port = free_port()
     environment = place.environment() | {
         "JOURNEY_HTTP_PORT": str(port),
@@ -83,9 +83,9 @@ def run(place: Place, collector: Collector, *, live: bool) -> dict[str, Any]:
         scraper = Scraper(port)
         scraper.start()
         try:
-            if live:
+            if rate is not None:
                 wait_ready(worker, port)
-                produce(place, place.touchpoints)
+                produce(place, place.touchpoints, rate)
             worker.wait(LIMIT_S)
         finally:
             scraper.stopping.set()
@@ -112,7 +112,9 @@ def lines(name: str, figures: dict[str, Any]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.counting", description=__doc__)
     parser.add_argument("--touchpoints", type=int, default=60_000, help="Of the backlog; half of it at the rate.")
-    touchpoints = parser.parse_args().touchpoints
+    parser.add_argument("--rate", type=int, default=2_000, help="Touchpoints a second.")
+    given = parser.parse_args()
+    touchpoints, rate = given.touchpoints, given.rate
     described = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {machine()}"
     with (
         tempfile.TemporaryDirectory(prefix="journey-bench-") as folder,
@@ -126,9 +128,9 @@ def main() -> int:
             write_models(place, load_files([shipped("shop")]))
         say(f"a backlog of {touchpoints:,} touchpoints")
         write_input(backlog, touchpoints // 10)
-        found = lines("backlog", run(backlog, collector, live=False))
-        say(f"{RATE:,} touchpoints/s")
-        found += lines(f"{RATE:,}/s", run(live, collector, live=True))
+        found = lines("backlog", run(backlog, collector, None))
+        say(f"{rate:,} touchpoints/s")
+        found += lines(f"{rate:,}/s", run(live, collector, rate))
         spans = sum(span.name == "journey.transaction" for span in collector.spans)
     print("\n".join([described, *found, f"{spans} spans arrived"]))
     return 0
