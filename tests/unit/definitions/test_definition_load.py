@@ -12,6 +12,7 @@ from streams.definitions import channels
 from streams.definitions.load import DefinitionFaults, load_files, load_texts, shipped
 from streams.definitions.model import DAY_MS, Absence, Count, Definition, EventRef, Preset, Sequence, Stalled, When
 from streams.definitions.policy import Capacity, ContactPolicy, Holdout, Hours, Limit, PauseMarketing, QuietHours
+from streams.definitions.satisfaction import Satisfaction
 from streams.definitions.table import duration_ms
 
 SHOP, VISIT, SERVICE = shipped("shop"), shipped("visit"), shipped("service")
@@ -298,3 +299,17 @@ def test_a_damaged_definition_is_a_definition_or_faults(drop: list[int], swap: l
 )  # fmt: skip
 def test_durations(text: str, ms: int | None) -> None:
     assert duration_ms(text) == ms
+
+
+def test_csat_has_one_formula_over_all_files() -> None:
+    files = [
+        ("a.yaml", "version: 1\nsatisfaction: {csat: mean}\n"),
+        ("b.yaml", "version: 1\nsatisfaction: {fall: 0.4}\n"),
+    ]
+    for one in (files, files[::-1]):
+        assert load_texts(one).satisfaction == Satisfaction(0.4, {}, "mean")
+    assert load_texts(files[1:]).satisfaction.csat == "top_2_box"
+    with pytest.raises(DefinitionFaults, match="another file sets 'csat' to something else"):
+        load_texts([files[0], ("c.yaml", "version: 1\nsatisfaction: {csat: top_2_box}\n")])
+    with pytest.raises(DefinitionFaults, match="'csat' cannot be 'top2'"):
+        load_texts([("c.yaml", "version: 1\nsatisfaction: {csat: top2}\n")])

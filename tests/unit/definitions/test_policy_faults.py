@@ -201,6 +201,8 @@ CASES = {
     "suppression after none": Case("suppression: {after: 0, within: 30d, for: 1d}", "0, within", "'after' is 0, wanted is 1 to 100", SUPPRESSION),
     "refusal that is no outcome": Case("suppression: {after: 3, within: 30d, for: 1d, refusals: [dismised]}", "dismised", "no outcome is called 'dismised' (did you mean 'dismissed'?)", SUPPRESSION),
     "refusal that is none": Case("suppression: {after: 3, within: 30d, for: 1d, refusals: [clicked]}", "clicked", "'clicked' is no refusal (refusals: dismissed,", SUPPRESSION),
+    "time until it is taken for sent": Case("unsent_for: 91d", "91d", "'unsent_for' is at most 90d", SUPPRESSION),
+    "time until it is taken for sent without a unit": Case("unsent_for: 5", "5", "'unsent_for' is a duration, not the number 5 (with a unit: 5s", SUPPRESSION),
     "unknown part of the policy": Case("quite_hours: {}", "quite_hours", "did you mean 'quiet_hours'?", QUIET),
     # arbitration, changes, paused
     "sampling": Case("sampling: random", "random", "'sampling' cannot be 'random'", "sampling: greedy"),
