@@ -35,6 +35,7 @@ from streams.settings_source import (
     size,
     text,
     whole,
+    without_credentials,
 )
 
 __all__ = ["KafkaSettings", "Secret", "Settings", "SettingsError", "load"]
@@ -171,7 +172,7 @@ class RegistrySettings:
 
     def faults(self) -> list[str]:
         if self.url and not self.url.startswith(("http://", "https://")):
-            return [f"JOURNEY_REGISTRY_URL: {self.url!r} does not begin with http:// or https://"]
+            return [f"JOURNEY_REGISTRY_URL: {without_credentials(self.url)!r} does not begin with http:// or https://"]
         return []
 
 

@@ -218,7 +218,12 @@ def shown(place: _Place, value: Any) -> str:
         return duration_text(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, Secret) else str(value)
+    return repr(value) if isinstance(value, Secret) else without_credentials(str(value))
+
+
+def without_credentials(text: str) -> str:
+    """A text whose addresses have lost their user and password."""
+    return re.sub(r"(?<=://)[^/\s]*@", "(hidden)@", text)
 
 
 def printed(settings: Any, prefix: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ NOT_HERE: Final = {
     "node_filesystem_size_bytes": "of the node exporter, which watches the machines of the brokers",
 }
 """Series that this run has not."""
+CUSTOMERS: Final = re.compile(r"\b[ce]\d+\b")
+"""Ids of this run's customers and touchpoints."""
 WITHIN_S: Final = 60.0
 STEP_MS: Final = 100
 LATE_MS: Final = 10_000
@@ -147,5 +150,9 @@ def test_every_query_of_dashboards_and_rules_gives_figures(
         assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"} == {}
         read = {name for rule in alerts for name in names(rule["query"])}
         assert {name for name in read if not prometheus.values(f"count({name})")} == set(NOT_HERE)
+        for one in (worker, learner):
+            for page in ("/metrics", "/livez", "/readyz"):
+                assert not CUSTOMERS.search(one.get(page)[1]), "no page shows a customer or a touchpoint"
+            assert KEY not in one.log.read_text(encoding="utf-8"), "secrets are not logged"
     finally:
         prometheus.end()

@@ -89,11 +89,17 @@ def test_secrets_are_hidden_wherever_they_could_be_printed(tmp_path: Path) -> No
             "JOURNEY_KAFKA_SASL_USERNAME": "u",
             "JOURNEY_KAFKA_SASL_PASSWORD_FILE": str(mounted),
             "JOURNEY_REGISTRY_PASSWORD": "hunter2",
+            "JOURNEY_REGISTRY_URL": "http://u:hunter2@registry:8081,https://hunter2@other",
         }
     )
     assert settings.kafka.sasl_password is not None
     assert settings.kafka.sasl_password.reveal() == "hunter2"
-    assert "hunter2" not in repr(settings) + str(settings.printed())
+    assert "hunter2" not in str(settings.printed())
+    assert "hunter2" not in repr(settings).replace(repr(settings.registry.url), "")
+    assert settings.printed()["JOURNEY_REGISTRY_URL"] == "http://(hidden)@registry:8081,https://(hidden)@other"
+    with pytest.raises(SettingsError) as refused:
+        load({"JOURNEY_REGISTRY_URL": "ftp://u:hunter2@registry", "JOURNEY_LEARNER_KEY": "hunter2"})
+    assert "hunter2" not in str(refused.value)
     assert settings.printed()["JOURNEY_KAFKA_SASL_PASSWORD"] == "(hidden)"
 
 
