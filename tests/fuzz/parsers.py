@@ -351,7 +351,7 @@ ALL: Final = (
         registrys_answer,
     ),
     Parser("lines of JSON", spoilt(TOUCHPOINTS.map(lambda t: json.dumps({**t, "recorded_at": 1}).encode() + b"\n")), json_lines),
-    Parser("HTTP", spoilt(st.integers(0, len(REQUESTS) - 1).map(REQUESTS.__getitem__)), http_request),
+    Parser("HTTP", spoilt(st.integers(0, len(REQUESTS) - 1).map(lambda n: REQUESTS[n])), http_request),
     Parser("definitions", torn(DEFINITIONS, YAML_WORDS), definition),
     Parser("mappings of CSV", st.tuples(torn(MAPPINGS, YAML_WORDS), ROWS), csv_mapping),
     Parser("CEL", st.tuples(expressions | torn(["event.value > 2.0 && properties.a == 'x'"], CEL_WORDS), facts), cel),
@@ -377,7 +377,7 @@ ALL: Final = (
     Parser("outputs and dead letters", spoilt(OUTPUTS.map(_encoded)), output),
     Parser(
         "commands and places",
-        st.tuples(st.binary(max_size=5), spoilt(st.integers(0, len(COMMANDS) - 1).map(COMMANDS.__getitem__))),
+        st.tuples(st.binary(max_size=5), spoilt(st.integers(0, len(COMMANDS) - 1).map(lambda n: COMMANDS[n]))),
         command,
     ),
 )  # fmt: skip

@@ -7,14 +7,15 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from confluent_kafka.schema_registry import Schema
 
-from streams.contracts import schemas
+from streams.contracts import registry, schemas
 from streams.contracts.dead_letter import Header
-from streams.contracts.output_codec import STRUCTS
+from streams.contracts.output_codec import STRUCTS, OutputReader
 from streams.contracts.outputs import (
     Candidate,
     CustomerRisk,
@@ -22,8 +23,9 @@ from streams.contracts.outputs import (
     OpenContact,
     OpenStage,
     OpenTrigger,
+    Signal,
 )
-from streams.contracts.schemas import CONTRACTS, DEEPEST, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
+from streams.contracts.schemas import CONTRACTS, DEEPEST, LARGEST_BYTES, PACKAGED_IDS, Contract, PackagedSchemas, unsafe
 from streams.contracts.touchpoint import FROM_THE_LOG, Touchpoint
 
 NESTED = {
@@ -244,3 +246,24 @@ def test_a_schema_that_reads_without_end_is_found(schema: dict[str, Any]) -> Non
 )
 def test_a_schema_whose_work_is_bounded_by_the_record_is_not(schema: dict[str, Any]) -> None:
     assert unsafe(schema) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{" * 100_000, '{"a":' * 100_000, "null", "1", "", '"' + "a" * LARGEST_BYTES + '"']
+)
+def test_an_answer_of_a_registry_that_is_no_schema_is_one_that_reads_nothing(text: str) -> None:
+    found = registry._avro(Schema(text, "AVRO"))
+    assert found is not None
+    assert found["fields"] == []
+
+
+@pytest.mark.parametrize(
+    "schema", [of_fields(["null"]), {"type": "record"}, {"type": "no such type"}, of_fields(chained(DEEPEST))]
+)
+def test_outputs_are_not_read_with_a_schema_that_cannot_be_used(schema: dict[str, Any]) -> None:
+    class Foreign(PackagedSchemas):
+        def writer(self, reference: int | UUID) -> dict[str, Any]:
+            return schema
+
+    with pytest.raises(ValueError, match="schema 7 "):
+        OutputReader(Foreign()).read(Signal, b"\0\0\0\0\7" + bytes(50))
