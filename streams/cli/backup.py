@@ -51,14 +51,19 @@ def restore(
 
 @contextmanager
 def _told() -> Iterator[None]:
+    import logging
+
     from confluent_kafka import KafkaException
 
     from streams.tools.backup.archive import BackupError
     from streams.tools.topics import TopicsError
+    from streams.worker.logs import LIBRDKAFKA
 
+    # What goes wrong is said below; what the client repeats by itself is nobody's business.
+    LIBRDKAFKA.addHandler(logging.NullHandler())
     try:
         yield
     except (BackupError, TopicsError, ValueError, OSError) as error:
         fail(str(error))
     except KafkaException as error:
-        fail(f"Kafka does not answer as it should: {error.args[0].str()}")
+        fail(f"Kafka does not answer as it should: {error.args[0].name()} {error.args[0].str()}")

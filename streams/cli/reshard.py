@@ -155,6 +155,8 @@ def _next(found: Survey) -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """What goes wrong, in words; each step can be run again."""
+    import logging
+
     from confluent_kafka import KafkaException
 
     from streams.contracts.registry import RegistryError
@@ -162,8 +164,11 @@ def _told() -> Iterator[None]:
     from streams.tools.reshard.merge import Unlike
     from streams.tools.reshard.survey import ReshardError
     from streams.tools.topics import TopicsError
+    from streams.worker.logs import LIBRDKAFKA
     from streams.worker.outcomes import Fenced, OutcomeUnknown, Refused
 
+    # What goes wrong is said below; what the client repeats by itself is nobody's business.
+    LIBRDKAFKA.addHandler(logging.NullHandler())
     try:
         yield
     except Fenced as error:
@@ -173,4 +178,6 @@ def _told() -> Iterator[None]:
     except (ReshardError, TopicsError, RegistryError, ReplayError, Unlike, Refused, ValueError) as error:
         fail(str(error))
     except KafkaException as error:
-        fail(f"Kafka does not answer as it should: {error.args[0].str()}. Run the command again.")
+        fail(
+            f"Kafka does not answer as it should: {error.args[0].name()} {error.args[0].str()}. Run the command again."
+        )

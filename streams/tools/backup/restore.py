@@ -40,7 +40,6 @@ def restore(settings: Settings, topics: Topics, folder: Path, told: Told, *, rep
             f"{manifest.partitioning}: its names are in its records. Restore it with JOURNEY_APP={manifest.app}, "
             f"JOURNEY_PREFIX={manifest.prefix} and JOURNEY_PARTITIONING={manifest.partitioning}."
         )
-    check_stopped(settings)
     _check_empty(settings, manifest)
     config = settings.kafka.librdkafka()
     make_topics(
@@ -85,6 +84,8 @@ def _continued(records: Iterable[LogRecord], input_id: str) -> Iterator[LogRecor
 
 def _check_empty(settings: Settings, manifest: Manifest) -> None:
     found = read_topics(settings.kafka.librdkafka(), list(manifest.topics))
+    if found:  # without topics no worker runs, and a young cluster has no groups to ask for
+        check_stopped(settings)
     consumer = reader(settings)
     try:
         for name, topic in found.items():
