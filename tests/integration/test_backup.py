@@ -37,10 +37,8 @@ def workers(kafka: Any, topics: Topics, tmp_path: Path) -> Iterator[Workers]:
 
 def stood(kafka: Any, topic: str) -> list[tuple[Any, ...]]:
     """Every record with its place and its time."""
-    return [
-        (m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers())
-        for m in records(kafka.bootstrap, topic)
-    ]
+    found = sorted(records(kafka.bootstrap, topic), key=lambda m: (m.partition(), m.offset()))
+    return [(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers()) for m in found]
 
 
 @pytest.mark.timeout(180)
