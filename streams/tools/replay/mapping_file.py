@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.tokens import AliasToken, AnchorToken
 
 from streams.contracts.touchpoint import ACTORS, OUTCOMES
@@ -328,8 +328,8 @@ def read_mapping(file: str, text: str) -> Mapping:
         raise MappingFaults([Fault(file, line, column, str(error.problem or error.context))]) from None
     except MappingFaults:
         raise
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise MappingFaults([Fault(file, 1, 1, f"not YAML: {error}")]) from None
+    except Exception as error:  # also what the loader lets out, as for a map that is a key
+        raise MappingFaults([Fault(file, 1, 1, f"not YAML that can be read: {error}")]) from None
     reader = _Reader(file)
     mapping = reader.mapping(_Place(tree, 1, 1, ""))
     if mapping is None:

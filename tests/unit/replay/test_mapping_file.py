@@ -138,3 +138,11 @@ def test_shipped_mappings_are_right(name: str) -> None:
 def test_a_name_that_is_not_shipped() -> None:
     with pytest.raises(FileNotFoundError, match="ecom, online_retail"):
         find("nothing", "mapping")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1: 2\n? touchpoints: [{a: b}]\n", "? [a, {b: []}]\n: c\n", "{{a: [b]}: c}\n", "!!set {a, [b]}\n", "!!omap [1]\n"],
+)
+def test_keys_that_are_no_texts_are_faults(text: str) -> None:
+    assert faults(text)
