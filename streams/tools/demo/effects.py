@@ -15,7 +15,7 @@ from typing import Final
 from streams.contracts.outputs import Decision, Signal
 from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Definition
-from streams.tools.report.statistics import Interval, Rate, difference, moments_of
+from streams.tools.report.statistics import FEW, Interval, Rate, difference, moments_of, rate_difference
 from streams.tools.report.units import HELD_OUT, HOLDOUT, ISSUED, meant, window_of
 
 LEAST: Final = 2
@@ -84,7 +84,12 @@ class Effects:
             issued, held_out = (self._rate(action, group) for group in (ISSUED, HOLDOUT))
             if issued.of and held_out.of:
                 enough = min(issued.of, held_out.of) >= LEAST
-                uplift = difference(moments_of(issued), moments_of(held_out)) if enough else None
+                # As in the report: of nought among two held out the variance is nought, too.
+                few = any(min(side.count, side.of - side.count) < FEW for side in (issued, held_out))
+                between = (
+                    rate_difference(issued, held_out) if few else difference(moments_of(issued), moments_of(held_out))
+                )
+                uplift = between if enough else None
                 found.append(Effect(action, issued, held_out, uplift))
         return sorted(found, key=lambda one: -one.issued.of)
 

@@ -14,6 +14,7 @@ from streams.contracts.touchpoint import Touchpoint
 from streams.definitions.model import Definition
 from streams.tools.demo.effects import Effect, Effects
 from streams.tools.demo.screen import Screen, helped
+from streams.tools.report.statistics import Rate
 from tests.properties.test_known_effects import CONTROL, HELD_OUT, TREATED, uplift, visits
 from tests.support.engines import D, M, define
 from tests.support.known_world import NOTHING, KnownWorld
@@ -35,6 +36,18 @@ def test_the_uplift_is_that_of_the_report_and_narrows_with_every_customer() -> N
     assert half.uplift is not None
     assert whole.uplift is not None
     assert whole.uplift.high - whole.uplift.low < half.uplift.high - half.uplift.low
+
+
+def test_two_who_were_held_out_prove_nothing() -> None:
+    definition = define(HELD_OUT.replace("SALT", "demo"))
+    records: list[Decision | Signal] = [
+        Decision(f"d{n}", f"c{n}", 0, "issued" if n < 40 else "held_out", "", "s", chosen="nudge") for n in range(42)
+    ]
+    records += [Signal(f"g{n}", f"c{n}", "goal_reached", "buy", 1, journey="buy", instance="") for n in range(9)]
+    effect = effect_of(definition, records)
+    assert (effect.issued, effect.held_out) == (Rate(9, 40), Rate(0, 2))
+    assert effect.uplift is not None
+    assert effect.uplift.low < 0 < effect.uplift.high
 
 
 def effect_of(definition: Definition, records: Sequence[Decision | Signal]) -> Effect:
