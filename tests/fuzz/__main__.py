@@ -10,10 +10,11 @@ import logging
 import os
 import sys
 import time
+import warnings
 from typing import Any
 
 from hypothesis import HealthCheck, given, seed, settings
-from hypothesis.errors import HypothesisException
+from hypothesis.errors import HypothesisException, HypothesisWarning
 
 from tests.fuzz.parsers import ALL, Parser
 
@@ -45,6 +46,7 @@ def fuzzed(parser: Parser) -> tuple[int, int]:
 
 
 def main() -> int:
+    warnings.simplefilter("ignore", HypothesisWarning)  # of how long the strategies are when they are written out
     logging.disable(logging.WARNING)  # parsers say what they pass over: of hostile input, all of it
     for parser in ALL:
         if ONLY in parser.name:
