@@ -57,15 +57,16 @@ def test_restore_of_a_million_customers(kafka: Kafka, topics: Topics, workers: W
     began = time.monotonic()
     second = workers.start(1)
     ready(second, within=180 * PATIENCE)
+    # A gauge is a second behind readiness.
+    until(lambda: entries(second) == CUSTOMERS, 60 * PATIENCE, "every profile is held again", [second])
     restored = time.monotonic() - began
-    held = entries(second)
     step = CUSTOMERS // SAMPLE
     send(kafka, topics, range(0, CUSTOMERS, step), "Payment Info Entered")
     until(lambda: second.total("journey_events_processed_total") >= SAMPLE, 60 * PATIENCE, "the sample", [second])
     assert second.end(60 * PATIENCE) == 0
     kinds = signals_told(kafka.bootstrap, topics.signals)
     wanted = Counter({"stage_entered": CUSTOMERS + SAMPLE, "stage_left": SAMPLE})
-    lost, extra = (wanted - kinds).total() + CUSTOMERS - int(held), (kinds - wanted).total()
+    lost, extra = (wanted - kinds).total(), (kinds - wanted).total()
     row = results.Row(
         "restore of a million customers", CUSTOMERS + SAMPLE, lost, extra, 0, round(restored, 1),
         f"filled in {filled:.0f} s; kill -9, a new worker with an empty disk is ready; {SAMPLE} go on from their stage",

@@ -80,7 +80,7 @@ def test_short_whatever_dies(kafka: Kafka, topics: Topics, workers: Workers) -> 
 @pytest.mark.chaos
 @pytest.mark.parametrize("commits", ["quick", "slow"])
 def test_kill_loop(kafka: Kafka, topics: Topics, workers: Workers, commits: str) -> None:
-    """Twenty kills; slow: a transaction stays open for three seconds, so that they land in the middle of one."""
+    """Twenty kills; slow: a batch is gathered for three seconds, so that they land in the middle of one."""
     if commits == "slow":
         workers.settings |= {"JOURNEY_BATCH_LINGER": "3s", "JOURNEY_BATCH_TRANSACTION_RECORDS": "20000"}
     run = trial(f"kill -9 loop, {commits} commits", kafka, workers, 200_000 if commits == "quick" else 100_000, 1_400)

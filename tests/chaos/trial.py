@@ -45,6 +45,7 @@ class Trial:
     done: list[str] = field(default_factory=list)
     recovered_s: float = 0.0
     _thread: threading.Thread | None = None
+    _seen: dict[str, float] = field(default_factory=dict)
 
     def begin(self, workers: int = 2) -> None:
         self.current = [self.start(index) for index in range(workers)]
@@ -67,6 +68,15 @@ class Trial:
             self.revive(but)
             time.sleep(0.05)
 
+    def committed(self) -> dict[str, float]:
+        """The highest committed offset of each partition that any worker has shown so far."""
+        for worker in self.current:
+            for (name, labels), value in worker.metrics().items() if worker.running else ():
+                if name == "journey_committed_offset":
+                    partition = dict(labels)["partition"]
+                    self._seen[partition] = max(value, self._seen.get(partition, 0.0))
+        return dict(self._seen)
+
     def lag(self) -> float | None:
         """Records that wait; None while a partition has no owner that is ready."""
         waiting = assigned = 0.0
@@ -79,9 +89,20 @@ class Trial:
         return waiting if assigned == WHOLE else None
 
     def recover(self, within: float = 60.0) -> float:
-        """Seconds until all is owned, ready, and no more waits than a second's traffic brings; the longest is kept."""
-        began = time.monotonic()
-        while (lag := self.lag()) is None or lag > self.traffic.rate:
+        """Seconds until all is owned, ready, and no more waits than a second's traffic brings; the longest is kept.
+
+        While traffic flows each partition must have committed more than before, too: a worker whose broker is away
+        goes on showing the lag that it saw last.
+        """
+        began, before = time.monotonic(), self.committed()
+
+        def moved() -> bool:
+            now = self.committed()
+            return len(now) == WHOLE and all(now[partition] > before.get(partition, 0.0) for partition in now)
+
+        flowing = self._thread is not None and self._thread.is_alive()
+        while (lag := self.lag()) is None or lag > self.traffic.rate or (flowing and not moved()):
+            flowing = flowing and self._thread is not None and self._thread.is_alive()
             self.revive()
             if time.monotonic() - began > within * PATIENCE:
                 raise AssertionError(f"not recovered within {within * PATIENCE:.0f} s, {lag} wait\n{self.log()}")
