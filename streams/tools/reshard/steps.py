@@ -220,7 +220,10 @@ def _probe(side: Side) -> None:
             producer.abort_transaction(PROBE_S)
         except KafkaException as failure:
             raise ReshardError(f"{side.topics.touchpoints}: {fault_of(failure)}. Run `drain` again.") from failure
-        open_ -= {number for number, error in answers if error and error.code() == KafkaError.MSG_SIZE_TOO_LARGE}
+        refused = {number for number, error in answers if error and error.code() == KafkaError.MSG_SIZE_TOO_LARGE}
+        if refused:  # the first refusal ends the transaction, so the rest may take several
+            open_ -= refused
+            until = time.monotonic() + PROBE_S
         if open_ and time.monotonic() > until:
             raise ReshardError(f"partitions {sorted(open_)} of {side.topics.touchpoints} still take records")
 
