@@ -23,7 +23,7 @@ from streams.learner.learner import Learner
 from tests.support.labels import HORIZON, KEY, LINEAR, example, examples, learning, risk
 
 MINUTE = 60_000
-NEAR = Pipeline("near", "knn", {"n_neighbors": 1, "window_size": 2_000})
+NEAR = Pipeline("near", "knn", {"n_neighbors": 1, "window_size": 300})
 """Learns by heart."""
 
 
