@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # More processes than cores: integration tests mostly wait for brokers and timeouts (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n 4
+PYTEST := $(BIN)/python -m pytest -n 6
 
 demo: $(VENV)/installed
 	@$(BIN)/journey demo

@@ -1,4 +1,4 @@
-"""Fixtures that several tests share: one real broker and one real registry for a session, topics for a test.
+"""Fixtures that several tests share: one real broker for all processes of a run, a real registry, topics for a test.
 
 Owns what an integration test may assume: the broker runs when the test begins, and its topics are its own.
 """
@@ -6,9 +6,12 @@ Owns what an integration test may assume: the broker runs when the test begins, 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import pytest
 
@@ -34,7 +37,7 @@ class Kafka(Protocol):
 
 
 class RunningKafka:
-    """A broker that somebody else runs (JOURNEY_TEST_KAFKA): it can be used, not stopped."""
+    """A broker that is not this process's: of the whole run, or JOURNEY_TEST_KAFKA. It is not stopped."""
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
@@ -43,7 +46,7 @@ class RunningKafka:
         return
 
     def stop(self) -> None:
-        pytest.skip("JOURNEY_TEST_KAFKA is set: that broker is not ours to stop")
+        pytest.fail("this broker is used by others: a test that stops one takes own_broker for its fixture kafka")
 
     kill = restart = stop
 
@@ -75,8 +78,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With pytest-xdist: a file is for one process, in the order above. Each process that needs a broker has its own:
-    integration tests mostly wait, so more processes than cores get through sooner."""
+    """With pytest-xdist: a file is for one process, in the order above. Integration tests mostly wait, so more of them
+    than cores get through sooner."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only there with the plugin
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # typed as Any where the plugin is not installed
@@ -88,16 +91,44 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+SHARED_BROKER: Final = pytest.StashKey[EmbeddedKafka]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """With pytest-xdist, before a process is made: it is told of the broker that all of them use. One that idles takes
+    3 % of a core."""
+    if os.environ.get("JOURNEY_TEST_KAFKA"):
+        return
+    stash = node.config.stash
+    if SHARED_BROKER not in stash:
+        rehearse()
+        stash[SHARED_BROKER] = EmbeddedKafka(Path(tempfile.mkdtemp(prefix="journey-kafka-")))
+        stash[SHARED_BROKER].start()
+    node.workerinput["kafka"] = stash[SHARED_BROKER].bootstrap
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SHARED_BROKER in config.stash:
+        broker = config.stash[SHARED_BROKER]
+        broker.stop()
+        shutil.rmtree(broker.data, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    address = os.environ.get("JOURNEY_TEST_KAFKA")
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    told: dict[str, Any] = getattr(request.config, "workerinput", {})
+    address = os.environ.get("JOURNEY_TEST_KAFKA") or told.get("kafka")
     if address:
         yield RunningKafka(address)
         return
-    embedded = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
-    embedded.start()
-    yield embedded
-    embedded.stop()
+    yield from own_broker(tmp_path_factory)
+
+
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """For tests that stop, kill or fill their broker."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as embedded:
+        yield embedded
 
 
 @pytest.fixture(autouse=True)

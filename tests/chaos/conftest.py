@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,16 @@ import pytest
 
 from tests.chaos import results
 from tests.chaos.form import FULL
+from tests.conftest import Kafka, own_broker
 
 BEGAN = time.time()
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Brokers are killed, cut off and filled here."""
+    yield from own_broker(tmp_path_factory)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,17 @@ from streams.worker.definitions_topic import publish, published, resume
 from streams.worker.marker import Marker
 from streams.worker.outcomes import Fenced, OpenCancelled, OutcomeUnknown, Refused
 from streams.worker.transactions import Message, Outcome, PartitionProducer
-from tests.conftest import Kafka
+from tests.conftest import Kafka, own_broker
 from tests.support.engines import define
 from tests.support.produce import records
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """It is killed."""
+    yield from own_broker(tmp_path_factory)
 
 
 @pytest.fixture
