@@ -52,15 +52,10 @@ class RunningKafka:
 
 
 LONGEST_FIRST = (
-    "test_worker.py",
-    "test_kills.py",
-    "test_embedded.py",
-    "test_readme.py",
-    "/replay/",
-    "/chaos/",
-    "/integration/",
-)
-"""Files that decide how long all takes, then everything that needs a broker: what ends last has begun early."""
+    "test_worker.py", "test_reshard.py", "test_readme.py", "test_kills.py", "test_embedded.py", "/replay/",
+    "/integration/", "/deploy/", "test_no_broker.py", "test_health.py",
+)  # fmt: skip
+"""Files that decide how long all takes, then all that need a broker or wait: what ends last has begun early."""
 
 SHARED = ("/replay/test_online_retail",)
 """Files of one process, because what they look at takes long to make."""
