@@ -130,7 +130,7 @@ def set_config(admin_config: Mapping[str, Any], topic: str, settings: Mapping[st
 
     def seen() -> bool:
         have = read_topics(admin_config, [topic])[topic].configs
-        return all(_same(have.get(name), value) for name, value in settings.items())
+        return all(same(have.get(name), value) for name, value in settings.items())
 
     wait(seen, f"{topic} was changed, but the brokers do not show it yet. Is every broker up?")
 
@@ -252,7 +252,7 @@ def _settings(topics: Topics, spec: TopicSpec, topic: Found, source: Found | Non
         if topic.configs.get(name) != want:
             differs("refused", name, want, "the record's time bounds event time, and a producer must not set it.")
     for name, want in spec.advised.items():
-        if name not in {"max.message.bytes", "retention.bytes"} and not _same(topic.configs.get(name), want):
+        if name not in {"max.message.bytes", "retention.bytes"} and not same(topic.configs.get(name), want):
             differs("advice", name, want, "a restart reads more of the changelog than it needs to.")
     if spec.name == topics.dead_letters and source is not None:
         want_bytes = _number(source, "max.message.bytes") + DEAD_LETTER_ALLOWANCE
@@ -261,7 +261,7 @@ def _settings(topics: Topics, spec: TopicSpec, topic: Found, source: Found | Non
     if spec.name == topics.models and _number(topic, "max.message.bytes") < MODEL_MAX_BYTES:
         differs("refused", "max.message.bytes", str(MODEL_MAX_BYTES), "a model of the largest size must fit in.")
     if spec.name == topics.journal and source is not None:
-        if _shorter(_number(topic, "retention.ms"), _number(source, "retention.ms")):
+        if shorter(_number(topic, "retention.ms"), _number(source, "retention.ms")):
             want_ms = source.configs["retention.ms"]
             differs("refused", "retention.ms", want_ms, "a replay needs the journal as long as the touchpoints.")
         if _number(topic, "retention.bytes") >= 0:
@@ -273,12 +273,13 @@ def _number(topic: Found, name: str) -> int:
     return int(topic.configs.get(name, "-1"))
 
 
-def _shorter(one: int, other: int) -> bool:
+def shorter(one: int, other: int) -> bool:
     """Of two retentions, where a negative one means for ever."""
     return one >= 0 and (other < 0 or one < other)
 
 
-def _same(have: str | None, want: str) -> bool:
+def same(have: str | None, want: str) -> bool:
+    """Of two values of a setting, which brokers may write differently."""
     if have is None:
         return False
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from streams.contracts.outputs import Model
+from streams.contracts.outputs import Decision, Model
 from streams.definitions.cel import compile_expression
 from streams.definitions.model import Action, Channel, Definition, Expression, When
 from streams.definitions.policy import (
@@ -173,3 +173,26 @@ def contextual(
     found = scorer_of(snapshot(definition, action, positives, negatives, **fields), None)
     assert isinstance(found, ActionModel)
     return found
+
+
+def ready(definition: object = SHOP, who: str = "c", **options: object) -> Run:
+    """An engine that knows how to reach ``who``."""
+    run = Run(definition, **options)  # type: ignore[arg-type]
+    reached(run, who)
+    return run
+
+
+def handled(run: Run, t: int, outcome: str, n: int = -1) -> None:
+    """Whoever was sent the ``n``th trigger says what became of it."""
+    trigger = [one for one in run.triggers if one.status == "issued"][n]
+    run.hear(
+        touchpoint(
+            t, "Message Handled", trigger.customer, actor="system", trigger_id=trigger.trigger_id, outcome=outcome,
+            event_id=f"{trigger.trigger_id}/{outcome}/{t}",
+        )
+    )  # fmt: skip
+
+
+def closing(decision: Decision) -> list[str | None]:
+    """Of each candidate, the gate that closed it."""
+    return [candidate.closed_by for candidate in decision.candidates]

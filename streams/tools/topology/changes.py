@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from streams.contracts.topics import CLOSED_BYTES, DAY_MS, INPUT_MAX_BYTES, Topics, TopicSpec
-from streams.tools.topics import Found
+from streams.tools.topics import Found, same, shorter
 from streams.tools.topology.wanted import Wanted
 
 What = Literal["create", "partitions", "config"]
@@ -154,7 +154,7 @@ class _Settings:
                     if _number(self.topic, name, -1) >= 0:
                         self._change(name, want)
                 case _:
-                    if not _same(self.topic.configs.get(name), want):
+                    if not same(self.topic.configs.get(name), want):
                         self._change(name, want)
 
     def _change(self, name: str, want: str) -> None:
@@ -176,10 +176,10 @@ class _Settings:
     def _retention(self, want: str) -> None:
         have = _number(self.topic, "retention.ms", RETENTION_MS)
         journal, asked = self.spec.name == self.topics.journal, self.wanted.retention is not None
-        if _shorter(have, int(want)):
-            if asked or (journal and _shorter(have, self.retention)):
+        if shorter(have, int(want)):
+            if asked or (journal and shorter(have, self.retention)):
                 self._change("retention.ms", want)
-        elif _shorter(int(want), have) and asked and not journal:
+        elif shorter(int(want), have) and asked and not journal:
             self._refuse("retention.ms", want, "the brokers would delete records that they keep now")
 
     def _largest(self, want: int) -> None:
@@ -201,17 +201,3 @@ class _Settings:
 
 def _number(topic: Found | None, name: str, otherwise: int) -> int:
     return otherwise if topic is None else int(topic.configs.get(name, otherwise))
-
-
-def _shorter(one: int, other: int) -> bool:
-    """Of two retentions, where a negative one means for ever."""
-    return one >= 0 and (other < 0 or one < other)
-
-
-def _same(have: str | None, want: str) -> bool:
-    if have is None:
-        return False
-    try:
-        return float(have) == float(want)
-    except ValueError:
-        return have == want

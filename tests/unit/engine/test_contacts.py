@@ -6,42 +6,22 @@ from typing import Final
 
 import pytest
 
-from streams.contracts.outputs import Decision
 from streams.definitions.policy import (
     Arm,
     Experiment,
     Limit,
 )
-from tests.support.engines import D, H, M, Run, touchpoint
+from tests.support.engines import D, H, M, touchpoint
 from tests.support.policies import (
     SHOP,
+    closing,
     failed,
-    reached,
+    handled,
+    ready,
     reasons,
     with_action,
     with_policy,
 )
-
-
-def ready(definition: object = SHOP, who: str = "c", **options: object) -> Run:
-    run = Run(definition, **options)  # type: ignore[arg-type]
-    reached(run, who)
-    return run
-
-
-def handled(run: Run, t: int, outcome: str, n: int = -1) -> None:
-    trigger = [one for one in run.triggers if one.status == "issued"][n]
-    run.hear(
-        touchpoint(
-            t, "Message Handled", trigger.customer, actor="system", trigger_id=trigger.trigger_id, outcome=outcome,
-            event_id=f"{trigger.trigger_id}/{outcome}/{t}",
-        )
-    )  # fmt: skip
-
-
-def closing(decision: Decision) -> list[str | None]:
-    return [candidate.closed_by for candidate in decision.candidates]
-
 
 BETTER: Final = (
     SHOP

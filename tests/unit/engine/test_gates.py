@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from streams.contracts.outputs import Decision
 from streams.definitions.model import Channel, When
 from streams.definitions.policy import (
     Arm,
@@ -22,36 +21,18 @@ from streams.engine.decisions.buckets import bucket, within
 from tests.support.engines import T0, D, H, M, Run, define, touchpoint
 from tests.support.policies import (
     SHOP,
+    closing,
     customer,
     failed,
+    handled,
     quiet,
     reached,
+    ready,
     reasons,
     with_action,
     with_channel,
     with_policy,
 )
-
-
-def ready(definition: object = SHOP, who: str = "c", **options: object) -> Run:
-    run = Run(definition, **options)  # type: ignore[arg-type]
-    reached(run, who)
-    return run
-
-
-def handled(run: Run, t: int, outcome: str, n: int = -1) -> None:
-    trigger = [one for one in run.triggers if one.status == "issued"][n]
-    run.hear(
-        touchpoint(
-            t, "Message Handled", trigger.customer, actor="system", trigger_id=trigger.trigger_id, outcome=outcome,
-            event_id=f"{trigger.trigger_id}/{outcome}/{t}",
-        )
-    )  # fmt: skip
-
-
-def closing(decision: Decision) -> list[str | None]:
-    return [candidate.closed_by for candidate in decision.candidates]
-
 
 # -- who may get it --------------------------------------------------------------------------------------------------
 
